@@ -1,0 +1,127 @@
+# clustering: a PostgreSQL extension, built with PGXS.  doc/development.md explains the targets.
+
+EXTENSION = clustering
+MODULE_big = clustering
+DATA = $(sort $(wildcard sql/clustering--*.sql))
+
+CORE_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/core/*.c)))
+PG_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/pg/*.c)))
+OBJS = $(CORE_OBJS) $(PG_OBJS)
+
+CORE_HEADERS = $(wildcard src/core/*.h src/core/*.inc)
+PG_HEADERS = $(wildcard src/pg/*.h src/pg/*.inc)
+
+# --inputdir=test finds test/sql/*.sql and the top-level expected/*.out on every version.
+REGRESS = $(sort $(notdir $(basename $(wildcard test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
+
+PROVE_TESTS := $(sort $(wildcard test/t/*.pl))
+TAP_TESTS := $(if $(PROVE_TESTS),1)
+
+EXTRA_CLEAN = build
+
+# ---- flags, each under its reason ----
+
+# Results may not depend on the CPU or the compiler: a * b + c is two roundings unless the source
+# says fma.  Both compilers contract by default, in every GNU dialect of C.
+EXACT_FLAGS = -ffp-contract=off
+
+# These change no value, only what the compiler must assume about errno and floating point traps;
+# without them sqrt is a call and a loop with a comparison is not vectorised.
+FAST_MATH_THAT_IS_EXACT = -fno-math-errno -fno-trapping-math
+
+# -O3: the kernels are plain loops over a fixed number of partial sums, and gcc unrolls and
+# vectorises such loops fully at -O3 only.  src/pg has one such loop as well, over the elements of
+# an array, and is otherwise too small for it to matter.
+OPTIMISE = -O3 $(FAST_MATH_THAT_IS_EXACT)
+
+# Declarations stand where the values are known, as C has had it since 1999.
+WARNINGS = -Wall -Wextra -Wno-declaration-after-statement $(if $(WERROR),-Werror)
+
+# The server's flags are those of the compiler it was built with, most often gcc.
+CLANG_WARNINGS = $(if $(findstring clang,$(shell $(CC) --version)), \
+	-Wno-unknown-warning-option -Wno-ignored-optimization-argument)
+
+PG_CPPFLAGS += -Isrc/core -Isrc/pg
+PG_CFLAGS += -std=gnu11 $(OPTIMISE) $(EXACT_FLAGS) $(WARNINGS) $(CLANG_WARNINGS)
+SHLIB_LINK += -lm
+
+# ---- the server's makefiles ----
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+# Without them all that needs no server still works: test and demo install what is missing.
+ifneq ($(wildcard $(PGXS)),)
+include $(PGXS)
+
+# The core sees its own headers alone, so an include of a server header there does not compile.
+# Its names are protected: no other library's can take their place, and calls among them are direct.
+# They are not hidden, because the JIT may inline a function of src/pg into a query, looks up by
+# name what it calls in the core, and ends the session where it finds nothing.
+$(CORE_OBJS) $(CORE_OBJS:.o=.bc): override CPPFLAGS := -Isrc/core $(filter-out -I%,$(CPPFLAGS))
+$(CORE_OBJS): override CFLAGS += -fvisibility=protected
+
+# Warnings are about this project's lines: the server's headers are not made for -Wextra, nor, where
+# gcc built the server, for clang.
+$(PG_OBJS) $(PG_OBJS:.o=.bc): override CPPFLAGS := $(patsubst -I/%,-isystem /%,$(CPPFLAGS))
+
+# PGXS does not hand PG_CFLAGS to the compiler of the JIT's bitcode.
+BITCODE_CFLAGS += -std=gnu11 $(EXACT_FLAGS) $(FAST_MATH_THAT_IS_EXACT)
+
+$(OBJS) $(OBJS:.o=.bc): Makefile $(CORE_HEADERS)
+$(PG_OBJS) $(PG_OBJS:.o=.bc): $(PG_HEADERS)
+
+# The TAP tests alone; installcheck runs them after the SQL tests.
+.PHONY: prove_installcheck
+prove_installcheck:
+	$(prove_installcheck)
+else
+.PHONY: all install installcheck prove_installcheck clean
+all install installcheck prove_installcheck:
+	@echo 'No PostgreSQL development files found: set PG_CONFIG, or see "make test".' >&2; exit 1
+clean:
+	rm -rf $(OBJS) $(OBJS:.o=.bc) $(EXTRA_CLEAN)
+endif
+
+# ---- the core without a server ----
+
+# Under the sanitizers, or with SANITIZE= exactly as it is shipped.
+SANITIZE = address,undefined
+UNIT_FLAGS = $(if $(SANITIZE), \
+	-O2 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all, $(OPTIMISE))
+UNIT = build/$(if $(SANITIZE),unit,unit-plain)
+UNIT_COMPILE = $(CC) -std=gnu11 -g $(UNIT_FLAGS) $(EXACT_FLAGS) $(WARNINGS) -Isrc/core
+UNIT_CORE = $(patsubst src/core/%.c,$(UNIT)/core/%.o,$(sort $(wildcard src/core/*.c)))
+UNIT_TESTS = $(patsubst test/unit/%.c,$(UNIT)/%,$(sort $(wildcard test/unit/*.c)))
+
+.PHONY: unit
+unit: $(UNIT_TESTS)
+	prove $(PROVE_FLAGS) --exec '' $(UNIT_TESTS)
+
+$(UNIT)/core/%.o: src/core/%.c $(CORE_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(UNIT_COMPILE) -c -o $@ $<
+
+$(UNIT)/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_CORE) Makefile
+	@mkdir -p $(@D)
+	$(UNIT_COMPILE) -o $@ $< $(UNIT_CORE) -lm
+
+# ---- everything, on a machine that has nothing but make ----
+
+.PHONY: test demo bench
+test:
+	@test/scripts/sandbox.sh test/scripts/run-tests.sh
+
+demo:
+	@test/scripts/sandbox.sh test/demo/demo.sh
+
+bench:
+	test/bench/run
+
+.PHONY: format format-check
+format:
+	@test/scripts/format.sh
+
+format-check:
+	@test/scripts/format.sh --check

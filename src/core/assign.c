@@ -1,0 +1,425 @@
+/*
+ * assign.c
+ *		The assignment step; what is proven and how, is said in assign.h.
+ */
+#include "assign.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define FILTER_CENTERS 12 /* with fewer centres, the exact kernel alone is faster */
+
+/* ---- the frame ---- */
+
+void
+clu_frame_layout(clu_frame *frame, clu_arena *arena, int d)
+{
+	CLU_TAKE(arena, frame->shift, (size_t) d);
+	CLU_TAKE(arena, frame->panel, (size_t) d * CLU_LANES);
+}
+
+/*
+ * The shift only has to be near the data, and the same for the same points: a plain mean of the
+ * distinct points is.
+ */
+static void
+find_shift(clu_frame *frame, const clu_points *points, const clu_interrupt *interrupt)
+{
+	int d = points->d;
+
+	memset(frame->shift, 0, (size_t) d * sizeof(double));
+	for (size_t i = 0; i < points->n; i++)
+	{
+		const double *x = clu_point(points, i, frame->panel);
+
+		for (int j = 0; j < d; j++)
+			frame->shift[j] += x[j];
+		if (i % 1024 == 0)
+			clu_check(interrupt);
+	}
+	for (int j = 0; j < d; j++)
+		frame->shift[j] /= (double) points->n;
+}
+
+void
+clu_frame_measure(clu_frame *frame, const clu_points *points, const clu_interrupt *interrupt)
+{
+	double largest = 0;
+	int	   exponent = 0;
+
+	find_shift(frame, points, interrupt);
+	frame->spread = (clu_dd) {0, 0};
+	for (size_t first = 0; first < points->n; first += CLU_LANES)
+	{
+		uint32_t queue[CLU_LANES];
+		double	 distance[CLU_LANES];
+		int		 n = (int) CLU_MIN(points->n - first, CLU_LANES);
+
+		for (int lane = 0; lane < n; lane++)
+			queue[lane] = (uint32_t) first + (uint32_t) lane;
+		clu_panel_fill(frame->panel, points->x, points->width, points->d, queue, n);
+		clu_kernel->distances(CLU_SQUARED, frame->panel, points->d, frame->shift, 1, distance);
+		for (int lane = 0; lane < n; lane++)
+		{
+			double w = clu_weight(points->w, queue[lane]);
+
+			largest = fmax(largest, distance[lane]);
+			frame->spread = clu_dd_add(frame->spread, clu_dd_two_product(w, distance[lane]));
+		}
+		if (first % 1024 == 0)
+			clu_check(interrupt);
+	}
+	frame->radius = sqrt(largest) * (1 + 1e-9);
+	(void) frexp(frame->radius, &exponent);
+	frame->unit = frame->radius > 0 ? ldexp(1.0, -exponent) : 1.0;
+}
+
+/* ---- tables ---- */
+
+static int
+filter_groups(int k)
+{
+	return (k + clu_kernel->filter_group - 1) / clu_kernel->filter_group;
+}
+
+void
+clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
+				  int d)
+{
+	size_t padded = clu_size_product((size_t) filter_groups(k), (size_t) clu_kernel->filter_group);
+	size_t dims = (size_t) d;
+
+	assigner->metric = metric;
+	assigner->k = k;
+	assigner->d = d;
+	CLU_TAKE(arena, assigner->label, n);
+	CLU_TAKE(arena, assigner->gap, n);
+	CLU_TAKE(arena, assigner->packed, clu_packed_size(k, d));
+	CLU_TAKE(arena, assigner->filter_packed, clu_size_product(padded, dims));
+	CLU_TAKE(arena, assigner->half_norm, padded);
+	CLU_TAKE(arena, assigner->way, (size_t) k);
+	CLU_TAKE(arena, assigner->filter_panel, dims * CLU_LANES);
+	CLU_TAKE(arena, assigner->panel, dims * CLU_LANES);
+	CLU_TAKE(arena, assigner->distance, (size_t) k + CLU_GROUP);
+	CLU_TAKE(arena, assigner->row, dims);
+	CLU_TAKE(arena, assigner->queue, CLU_LANES);
+}
+
+void
+clu_assign_reset(clu_assigner *assigner, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		assigner->label[i] = CLU_NO_LABEL;
+		assigner->gap[i] = 0;
+	}
+	assigner->scanned = assigner->doubtful = 0;
+}
+
+/* Centres as the filter reads them: centred, scaled, in groups, with half their squared norm. */
+static void
+pack_for_filter(clu_assigner *a)
+{
+	const clu_frame *frame = a->frame;
+	int				 size = clu_kernel->filter_group;
+	float			*packed = a->filter_packed;
+
+	a->largest_norm = 0;
+	for (int group = 0; group < filter_groups(a->k); group++, packed += (size_t) size * a->d)
+		for (int i = 0; i < size; i++)
+		{
+			int			  c = group * size + i;
+			const double *center = a->center + (size_t) CLU_MIN(c, a->k - 1) * (size_t) a->d;
+			double		  norm = 0;
+
+			for (int j = 0; j < a->d; j++)
+			{
+				double value = (center[j] - frame->shift[j]) * frame->unit;
+
+				norm += value * value;
+				packed[j * size + i] = c < a->k ? (float) value : 0.0f;
+			}
+			a->half_norm[c] = c < a->k ? (float) (norm / 2) : INFINITY;
+			a->largest_norm = fmax(a->largest_norm, norm);
+		}
+	a->largest_norm = sqrt(a->largest_norm) * (1 + 1e-6);
+}
+
+double
+clu_distance(clu_metric metric, const double *x, const double *c, int d)
+{
+	double sum = 0;
+
+	for (int j = 0; j < d; j++)
+	{
+		double difference = x[j] - c[j];
+
+		sum += metric == CLU_L1 ? fabs(difference) : difference * difference;
+	}
+	return sum;
+}
+
+/* How far a centre went, in units of the frame, never too little. */
+static double
+way_of(const clu_assigner *a, const double *from, const double *to)
+{
+	double distance = clu_distance(a->metric, from, to, a->d);
+
+	if (a->metric == CLU_SQUARED)
+		distance = sqrt(distance);
+	return distance * a->frame->unit * (1 + 1e-9 + a->d * DBL_EPSILON);
+}
+
+static void
+measure_ways(clu_assigner *a, const double *previous)
+{
+	double longest = 0, second = 0;
+	int	   which = -1;
+
+	for (int c = 0; c < a->k; c++)
+	{
+		size_t at = (size_t) c * (size_t) a->d;
+
+		a->way[c] = way_of(a, previous + at, a->center + at);
+		if (a->way[c] > longest)
+		{
+			second = longest;
+			longest = a->way[c];
+			which = c;
+		}
+		else
+			second = fmax(second, a->way[c]);
+	}
+	for (int c = 0; c < a->k; c++)
+	{
+		double other = c == which ? second : longest;
+
+		/* rounded up, since the gaps are floats */
+		if (a->way[c] + other > 0)
+			a->way[c] = (a->way[c] + other) * (1 + 2 * FLT_EPSILON) + FLT_MIN;
+	}
+}
+
+void
+clu_assign_prepare(clu_assigner *a, const double *center, const double *previous)
+{
+	bool doubts = a->doubtful * 8 > a->scanned && a->scanned > 0;
+
+	a->center = center;
+	if (previous != NULL)
+		measure_ways(a, previous);
+	else
+		for (int c = 0; c < a->k; c++)
+			a->way[c] = INFINITY;
+	clu_pack_centers(center, a->k, a->d, a->packed);
+	a->filtered = a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && !doubts;
+	if (a->filtered)
+		pack_for_filter(a);
+	a->scanned = a->doubtful = 0;
+}
+
+/* ---- one panel ---- */
+
+typedef struct pass
+{
+	clu_assigner	*a;
+	const clu_block *block;
+	uint32_t		*label; /* of the block */
+	float			*gap;
+	clu_change		*changes;
+	size_t			 changed;
+} pass;
+
+static void
+settle(pass *p, uint32_t point, uint32_t label, double gap)
+{
+	/* down to a float, and a little more */
+	p->gap[point] = gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
+	if (p->label[point] == label)
+		return;
+	p->changes[p->changed++] = (clu_change) {point, p->label[point]};
+	p->label[point] = label;
+}
+
+/*
+ * The gap between two exact distances.  Their own rounding, (d+3) eps each way, is taken off, so
+ * that a positive gap means that the computed distances differ in the same sense.
+ */
+static double
+exact_gap(const clu_assigner *a, double least, double second)
+{
+	double slack = 4 * (a->d + 4) * DBL_EPSILON;
+
+	if (a->metric == CLU_SQUARED)
+	{
+		least = sqrt(least);
+		second = sqrt(second);
+	}
+	if (!(second < INFINITY))
+		return a->k == 1 ? FLT_MAX / 4 : 0;
+	return (second * (1 - slack) - least * (1 + slack)) * a->frame->unit;
+}
+
+static void
+settle_exactly(pass *p, uint32_t point)
+{
+	clu_assigner *a = p->a;
+	const double *x = clu_row(p->block->x, p->block->width, point, a->d, a->row);
+	double		  least = INFINITY, second = INFINITY;
+	uint32_t	  label = 0;
+
+	clu_kernel->point_distances(a->metric, x, a->d, a->packed, (a->k + CLU_GROUP - 1) / CLU_GROUP,
+								a->distance);
+	for (int c = 0; c < a->k; c++)
+	{
+		double distance = a->distance[c];
+
+		if (distance < least)
+		{
+			second = least;
+			least = distance;
+			label = (uint32_t) c;
+		}
+		else if (distance < second)
+			second = distance;
+	}
+	settle(p, point, label, exact_gap(a, least, second));
+}
+
+static void
+scan_exactly(pass *p, const uint32_t *queue, int n)
+{
+	clu_assigner *a = p->a;
+	double		  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+
+	clu_panel_fill(a->panel, p->block->x, p->block->width, a->d, queue, n);
+	clu_kernel->nearest(a->metric, a->panel, a->d, a->center, a->k, least, second, index);
+	for (int lane = 0; lane < n; lane++)
+		settle(p, queue[lane], (uint32_t) index[lane], exact_gap(a, least[lane], second[lane]));
+}
+
+/* Centred and scaled rows, and their squared norms. */
+static void
+fill_filter_panel(const pass *p, const uint32_t *queue, int n, float *norm)
+{
+	const clu_assigner *a = p->a;
+	const double	   *shift = a->frame->shift;
+	double				unit = a->frame->unit;
+	int					d = a->d;
+
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		size_t at = (size_t) queue[lane < n ? lane : 0] * (size_t) d;
+		float *out = a->filter_panel + lane;
+
+		if (p->block->width == 8)
+		{
+			const double *x = (const double *) p->block->x + at;
+
+			for (int j = 0; j < d; j++)
+				out[j * CLU_LANES] = (float) ((x[j] - shift[j]) * unit);
+		}
+		else
+		{
+			const float *x = (const float *) p->block->x + at;
+
+			for (int j = 0; j < d; j++)
+				out[j * CLU_LANES] = (float) ((x[j] - shift[j]) * unit);
+		}
+	}
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		norm[lane] = 0;
+	for (int j = 0; j < d; j++)
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			norm[lane] +=
+				a->filter_panel[j * CLU_LANES + lane] * a->filter_panel[j * CLU_LANES + lane];
+}
+
+static void
+scan_filtered(pass *p, const uint32_t *queue, int n)
+{
+	clu_assigner *a = p->a;
+	float		  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], norm[CLU_LANES];
+	double		  u = FLT_EPSILON / 2, d = a->d;
+	double		  gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
+	double		  widest = a->largest_norm;
+
+	fill_filter_panel(p, queue, n, norm);
+	clu_kernel->filter(a->filter_panel, a->d, a->filter_packed, a->half_norm, filter_groups(a->k),
+					   least, second, index);
+	a->scanned += (size_t) n;
+	for (int lane = 0; lane < n; lane++)
+	{
+		double squared = norm[lane];
+		double length = sqrt(squared) * (1 + gamma) + 0x1p-70;
+
+		/* the last terms: rounding of the exact distances, and what underflows in a float */
+		double error = gamma * (widest * widest / 2 + length * widest) +
+					   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
+		double near, far;
+
+		if (!((double) second[lane] - (double) least[lane] > 2 * error))
+		{
+			a->doubtful++;
+			settle_exactly(p, queue[lane]);
+			continue;
+		}
+		near = fmax(2 * ((double) least[lane] + error) + squared * (1 + 2 * gamma), 0);
+		far = fmax(2 * ((double) second[lane] - error) + squared * (1 - 2 * gamma), 0);
+		settle(p, queue[lane], (uint32_t) index[lane],
+			   sqrt(far) * (1 - 1e-9) - sqrt(near) * (1 + 1e-9));
+	}
+}
+
+static void
+scan(pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
+{
+	if (p->a->filtered)
+		scan_filtered(p, queue, n);
+	else
+		scan_exactly(p, queue, n);
+	if ((size_t) p->a->k * (size_t) p->a->d > 32768)
+		clu_check(interrupt);
+}
+
+size_t
+clu_assign_block(clu_assigner *a, const clu_block *block, clu_change *changes,
+				 const clu_interrupt *interrupt)
+{
+	pass p = {a, block, a->label + block->first, a->gap + block->first, changes, 0};
+	int	 queued = 0;
+
+	for (uint32_t i = 0; i < block->n; i++)
+	{
+		if (p.label[i] != CLU_NO_LABEL)
+		{
+			/* the factor makes up for the rounding of the difference */
+			float gap = (p.gap[i] - (float) a->way[p.label[i]]) * (1 - 2 * FLT_EPSILON);
+
+			if (gap > 0)
+			{
+				p.gap[i] = gap;
+				continue;
+			}
+		}
+		a->queue[queued++] = i;
+		if (queued == CLU_LANES)
+		{
+			scan(&p, a->queue, queued, interrupt);
+			queued = 0;
+		}
+	}
+	if (queued > 0)
+		scan(&p, a->queue, queued, interrupt);
+	return p.changed;
+}
+
+void
+clu_own_distances(clu_metric metric, const clu_block *block, const double *center,
+				  const uint32_t *label, double *out, double *buffer)
+{
+	for (size_t i = 0; i < block->n; i++)
+		out[i] = clu_distance(metric, clu_row(block->x, block->width, i, block->d, buffer),
+							  center + (size_t) label[i] * (size_t) block->d, block->d);
+}

@@ -1,0 +1,108 @@
+/*
+ * assign.h
+ *		Which centre is nearest: the assignment step of K-means and K-medians, exactly.
+ *
+ * The label of a point is the lowest number c that minimises the distance as the exact kernels
+ * compute it: the terms (x_j - c_j)^2 or |x_j - c_j| added in the order of j, in double precision.
+ * How it is found is another matter, and three things save most of the work:
+ *
+ * 1. The filter.  Squared distances differ by twice the difference of the scores |c|^2/2 - x.c,
+ *    one multiply-add a term instead of three operations.  Scores are computed in single
+ *    precision on centred and scaled data, and their error is bounded: with u = 2^-24, every
+ *    |score error| <= e(x) = gamma (|c|max^2/2 + |x| |c|max), gamma = (d+6)u/(1-(d+6)u)
+ *    (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).  Where the best score leads
+ *    the second by more than 2e the label is proven; the few other points are computed exactly.
+ *    The trap of the expansion, cancellation far from the origin, costs time here, never a label.
+ *
+ * 2. The gap.  For each point a lower bound on how much farther its second nearest centre is than
+ *    its nearest.  When the centres move, the gap shrinks by at most the way of its own centre
+ *    plus the longest way of any other; while it stays positive the label can't change, and the
+ *    point isn't even read (Hamerly, SDM 2010, with the two bounds kept as their difference).
+ *    Bounds are rounded so that they only err on the safe side, ties are never skipped.
+ *
+ * 3. Only changes are reported, so that sums of exact numbers need only be changed.
+ */
+#ifndef CLU_ASSIGN_H
+#define CLU_ASSIGN_H
+
+#include "dd.h"
+#include "kernel.h"
+#include "points.h"
+
+#define CLU_NO_LABEL UINT32_MAX
+
+/* What is known of the data that all passes share. */
+typedef struct clu_frame
+{
+	double *shift;	/* d: near the middle of the data, taken away before the filter */
+	double	unit;	/* power of two that brings centred data below 1 */
+	double	radius; /* largest distance of a point from the shift */
+	clu_dd	spread; /* sum of weight * squared distance from the shift */
+	double *panel;
+} clu_frame;
+
+typedef struct clu_assigner
+{
+	clu_metric		 metric;
+	int				 k;
+	int				 d;
+	const clu_frame *frame;
+
+	/* per point */
+	uint32_t *label;
+	float	 *gap; /* in units of the frame; <= 0: unknown */
+
+	/* per centre, made by clu_assign_prepare */
+	const double *center;
+	double		 *packed; /* for point_distances */
+	float		 *filter_packed;
+	float		 *half_norm;
+	double		  largest_norm; /* |c|max, centred and scaled */
+	double		 *way;			/* what a gap shrinks by, per label */
+	bool		  filtered;		/* the filter is worth its while */
+
+	/* of one pass, to choose the way of the next */
+	size_t scanned;
+	size_t doubtful; /* points that the filter could not decide */
+
+	/* scratch for one panel */
+	float	 *filter_panel;
+	double	 *panel;
+	double	 *distance; /* k, padded */
+	double	 *row;
+	uint32_t *queue;
+} clu_assigner;
+
+typedef struct clu_change
+{
+	uint32_t point; /* within the block */
+	uint32_t from;	/* the label it had, or CLU_NO_LABEL */
+} clu_change;
+
+void clu_frame_layout(clu_frame *frame, clu_arena *arena, int d);
+void clu_frame_measure(clu_frame *frame, const clu_points *points, const clu_interrupt *interrupt);
+
+void clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
+					   int d);
+
+/* Forget all labels. */
+void clu_assign_reset(clu_assigner *assigner, size_t n);
+
+/*
+ * Make the tables for new centres.  With previous (those of the pass before) the gaps stay valid;
+ * NULL forgets them.
+ */
+void clu_assign_prepare(clu_assigner *assigner, const double *center, const double *previous);
+
+/* Assign a block; the labels that changed are listed in changes (room for block->n). */
+size_t clu_assign_block(clu_assigner *assigner, const clu_block *block, clu_change *changes,
+						const clu_interrupt *interrupt);
+
+/* Distances of a block's points to the centre of their own label, exactly. */
+void clu_own_distances(clu_metric metric, const clu_block *block, const double *center,
+					   const uint32_t *label, double *out, double *buffer);
+
+/* The distance as the exact kernels compute it. */
+double clu_distance(clu_metric metric, const double *x, const double *c, int d);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * fit.c
+ *		Starts, iterations, the best of several runs, and the numbering of the clusters.
+ */
+#include "fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "algorithms.h"
+
+/* Runs whose objectives differ by less than this are equally good: the earlier one is kept. */
+#define SAME_OBJECTIVE 1e-12
+
+/* Numbering by size changes which of two equally near centres is the first, and so the sizes. */
+#define MOST_RENUMBERINGS 10
+
+const clu_verbs *
+clu_fit_verbs(clu_algorithm algorithm, const clu_options *options)
+{
+	switch (algorithm)
+	{
+		case CLU_KMEANS:
+			return clu_option_is_set(options, CLU_BETA) ? &clu_soft_kmeans_verbs
+														: &clu_kmeans_verbs;
+		case CLU_KMEDIANS:
+		case CLU_GMM:
+		case CLU_BERNOULLI:
+			return NULL;
+	}
+	return NULL;
+}
+
+clu_status
+clu_fit_clusters(const clu_options *options, int k, size_t distinct, int *clusters,
+				 clu_error *error)
+{
+	*clusters = k;
+	if (distinct >= (size_t) k)
+		return CLU_OK;
+	if (!clu_option_integer(options, CLU_ALLOW_FEWER))
+		return clu_fail(error, CLU_FEWER_POINTS, NULL, k, (double) distinct);
+	*clusters = (int) distinct;
+	return CLU_OK;
+}
+
+static size_t
+parameter_count(const clu_model *model)
+{
+	return clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
+}
+
+void
+clu_fit_layout(clu_fit *fit, clu_arena *arena)
+{
+	size_t	count = parameter_count(&fit->model);
+	double *parameter;
+
+	CLU_TAKE(arena, parameter, count);
+	CLU_TAKE(arena, fit->best, count);
+	CLU_TAKE(arena, fit->spare, count);
+	if (parameter != NULL)
+		clu_model_bind(&fit->model, parameter);
+	fit->verbs->layout(fit, arena);
+}
+
+/* One pass over all points with the parameters as they are. */
+static void
+pass(clu_fit *fit)
+{
+	size_t blocks = clu_points_blocks(fit->points);
+
+	fit->changed = 0;
+	fit->verbs->prepare(fit);
+	for (size_t i = 0; i < blocks; i++)
+	{
+		clu_block block = clu_points_block(fit->points, i);
+
+		fit->verbs->accumulate(fit, &block);
+		clu_check(fit->interrupt);
+	}
+}
+
+static void
+record(clu_fit *fit)
+{
+	clu_trace entry = {
+		.run = fit->run,
+		.iteration = (uint32_t) fit->iteration,
+		.objective = fit->objective * fit->objective_unit,
+		.changed = fit->changed,
+	};
+
+	if (fit->trace != NULL)
+		fit->trace(fit->trace_context, &entry);
+}
+
+/* Refits until the run comes to its end, converged or not. */
+static clu_status
+run(clu_fit *fit)
+{
+	int64_t	   most = clu_option_integer(&fit->model.options, CLU_MAX_ITER);
+	clu_status status = CLU_OK;
+
+	for (;;)
+	{
+		pass(fit);
+		fit->converged = fit->verbs->settled(fit);
+		if (fit->converged || fit->iteration >= most)
+			return CLU_OK;
+		fit->iteration++;
+		status = fit->verbs->refit(fit);
+		if (status != CLU_OK)
+			return status;
+		record(fit);
+	}
+}
+
+static void
+begin_run(clu_fit *fit)
+{
+	fit->run++;
+	fit->iteration = 0;
+	fit->converged = false;
+}
+
+/* From one start to the best that is found from there. */
+static clu_status
+run_and_improve(clu_fit *fit, clu_random *random)
+{
+	clu_improvement improvement = CLU_FINAL;
+	bool			attempting = false;
+
+	begin_run(fit);
+	fit->objective = INFINITY;
+	fit->verbs->reset(fit);
+	do
+	{
+		clu_status status = run(fit);
+
+		if (status != CLU_OK)
+			return status;
+		if (fit->verbs->improve == NULL || !(fit->converged || attempting))
+			return CLU_OK;
+		improvement = fit->verbs->improve(fit, fit->converged, random);
+		if (improvement == CLU_ATTEMPT)
+			begin_run(fit);
+		attempting = improvement == CLU_ATTEMPT || (attempting && improvement == CLU_BETTER);
+	} while (improvement != CLU_FINAL);
+	return CLU_OK;
+}
+
+/* The starts from k; the parameters of the best end up in fit->model. */
+static clu_status
+run_starts(clu_fit *fit)
+{
+	const clu_options *options = &fit->model.options;
+	int64_t			   starts = clu_option_integer(options, CLU_N_INIT);
+	size_t			   size = parameter_count(&fit->model) * sizeof(double);
+	double			   best = INFINITY;
+	int64_t			   best_iteration = 0;
+	bool			   best_converged = false;
+
+	for (int64_t i = 1; i <= starts; i++)
+	{
+		clu_random random = clu_random_start(clu_option_integer(options, CLU_SEED), (uint64_t) i);
+		clu_status status;
+
+		fit->verbs->start(fit, &random);
+		status = run_and_improve(fit, &random);
+		if (status != CLU_OK)
+			return status;
+		if (i == 1 || fit->objective < best - SAME_OBJECTIVE * fabs(best))
+		{
+			best = fit->objective;
+			best_iteration = fit->iteration;
+			best_converged = fit->converged;
+			memcpy(fit->best, fit->model.parameter, size);
+		}
+	}
+	memcpy(fit->model.parameter, fit->best, size);
+	fit->iteration = best_iteration;
+	fit->converged = best_converged;
+	return CLU_OK;
+}
+
+static clu_status
+run_from_model(clu_fit *fit)
+{
+	const clu_model *start = fit->start_model;
+
+	if (start->k == fit->model.k)
+	{
+		memcpy(fit->model.parameter, start->parameter,
+			   parameter_count(&fit->model) * sizeof(double));
+		fit->verbs->adopt(fit);
+	}
+	else
+	{
+		/* fewer distinct points than clusters: each point is a cluster */
+		clu_random random = clu_random_start(0, 1);
+
+		fit->verbs->start(fit, &random);
+	}
+	begin_run(fit);
+	fit->objective = INFINITY;
+	fit->verbs->reset(fit);
+	return run(fit);
+}
+
+/* ---- numbering ---- */
+
+/* Whether cluster a comes before b: larger first, then the smaller centre. */
+static bool
+comes_before(const clu_model *model, int a, int b)
+{
+	const double *ca = model->center + (size_t) a * (size_t) model->d;
+	const double *cb = model->center + (size_t) b * (size_t) model->d;
+
+	if (model->size[a] != model->size[b])
+		return model->size[a] > model->size[b];
+	for (int j = 0; j < model->d; j++)
+		if (ca[j] != cb[j])
+			return ca[j] < cb[j];
+	return false;
+}
+
+/* Heap sort of cluster numbers. */
+static void
+sort_clusters(const clu_model *model, int *order)
+{
+	int n = model->k;
+
+	for (int start = n / 2 - 1, end = n; end > 1;)
+	{
+		int at, value;
+
+		if (start >= 0)
+			at = start--;
+		else
+		{
+			value = order[--end];
+			order[end] = order[0];
+			order[0] = value;
+			at = 0;
+		}
+		value = order[at];
+		for (int child; (child = 2 * at + 1) < end; at = child)
+		{
+			if (child + 1 < end && comes_before(model, order[child], order[child + 1]))
+				child++;
+			if (!comes_before(model, value, order[child]))
+				break;
+			order[at] = order[child];
+		}
+		order[at] = value;
+	}
+}
+
+static void
+permute(const double *from, double *to, const int *order, int k, size_t width)
+{
+	for (int c = 0; c < k; c++)
+		memcpy(to + (size_t) c * width, from + (size_t) order[c] * width, width * sizeof(double));
+}
+
+/* Put the clusters in the order of the numbering; false where they were in it. */
+static bool
+renumber(clu_fit *fit)
+{
+	clu_model *model = &fit->model;
+	int		  *order = (int *) fit->best; /* no longer needed */
+	int		   k = model->k;
+	size_t	   d = (size_t) model->d;
+	size_t	   covariances = clu_covariance_count(model->algorithm, model->structure, k, model->d);
+	clu_model  sorted = *model;
+	bool	   moved = false;
+
+	for (int c = 0; c < k; c++)
+		order[c] = c;
+	sort_clusters(model, order);
+	for (int c = 0; c < k; c++)
+		moved = moved || order[c] != c;
+	if (!moved)
+		return false;
+
+	clu_model_bind(&sorted, fit->spare);
+	permute(model->weight, sorted.weight, order, k, 1);
+	permute(model->size, sorted.size, order, k, 1);
+	permute(model->cost, sorted.cost, order, k, 1);
+	permute(model->center, sorted.center, order, k, d);
+	if (model->structure == CLU_COV_TIED || model->structure == CLU_COV_FIXED)
+		memcpy(sorted.covariance, model->covariance, covariances * sizeof(double));
+	else
+		permute(model->covariance, sorted.covariance, order, k, covariances / (size_t) k);
+	memcpy(model->parameter, fit->spare, parameter_count(model) * sizeof(double));
+	return true;
+}
+
+/* ---- the whole ---- */
+
+clu_status
+clu_fit_run(clu_fit *fit)
+{
+	clu_model *model = &fit->model;
+	clu_status status;
+
+	model->flags = CLU_MODEL_FITTED;
+	model->rows = (int64_t) fit->points->rows;
+	model->skipped = fit->skipped;
+	model->total_weight = fit->points->total_weight * fit->points->weight_unit;
+	fit->objective_unit = 1;
+	status = fit->verbs->begin(fit);
+	if (status == CLU_OK)
+		status = fit->start_model == NULL ? run_starts(fit) : run_from_model(fit);
+	if (status != CLU_OK)
+		return status;
+	model->iterations = fit->iteration;
+	model->flags |= fit->converged ? CLU_MODEL_CONVERGED : 0;
+
+	if (fit->start_model == NULL)
+		renumber(fit);
+	fit->verbs->finish(fit);
+	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && renumber(fit); i++)
+		fit->verbs->finish(fit);
+	fit->verbs->restore(fit);
+	if (!isfinite(model->objective) && !clu_model_is_mixture(model))
+		return clu_fail(
+			fit->error, CLU_UNDERFLOW,
+			"The objective, a sum over all points, is beyond the range of double precision.", 0, 0);
+	return CLU_OK;
+}

@@ -1,0 +1,113 @@
+/*
+ * fit.h
+ *		Fitting a model to points in memory: what is the same for every algorithm.
+ *
+ * An algorithm is a table of verbs over blocks of points.  The driver runs the starts, counts the
+ * refits, keeps the trace and the best run, and numbers the clusters; it doesn't know what a
+ * centre is.
+ *
+ * Use: fill in the input part of clu_fit; clu_fit_layout over an empty arena says how much memory
+ * is needed, over a real one divides it; clu_fit_run fits.  The model's arrays lie in that memory.
+ */
+#ifndef CLU_FIT_H
+#define CLU_FIT_H
+
+#include "model.h"
+#include "points.h"
+#include "random.h"
+
+typedef struct clu_fit clu_fit;
+
+/* What clu_verbs.improve did with a run that came to its end. */
+typedef enum clu_improvement
+{
+	CLU_FINAL,	/* nothing: the parameters are the result */
+	CLU_BETTER, /* changed them for the better: iterate on */
+	CLU_ATTEMPT /* changed them in the hope of better: a run of its own, which may be in vain */
+} clu_improvement;
+
+typedef struct clu_verbs
+{
+	/* Divide the memory of the algorithm's own state; fit->state is its root. */
+	void (*layout)(clu_fit *fit, clu_arena *arena);
+
+	/* Once, before the first run: look at the data. */
+	clu_status (*begin)(clu_fit *fit);
+
+	/* Make the starting parameters of a run in fit->model. */
+	void (*start)(clu_fit *fit, clu_random *random);
+
+	/* The parameters in fit->model are a start model's: bring them to the units of the points. */
+	void (*adopt)(clu_fit *fit);
+
+	/* A run begins from the parameters in fit->model: forget everything about earlier ones. */
+	void (*reset)(clu_fit *fit);
+
+	/* Derive tables from the parameters, before a pass over the blocks. */
+	void (*prepare)(clu_fit *fit);
+
+	/* Assignment or E-step of one block, adding to the statistics. */
+	void (*accumulate)(clu_fit *fit, const clu_block *block);
+
+	/* Whether the pass found the run at its end: a fixed point, or gain below tol. */
+	bool (*settled)(clu_fit *fit);
+
+	/* M-step: new parameters and sizes from the statistics; sets fit->objective. */
+	clu_status (*refit)(clu_fit *fit);
+
+	/*
+	 * Try to leave a local optimum.  It's asked again when an attempt has ended, converged or
+	 * not, and keeps the attempt or goes back to where it began.  May be NULL.
+	 */
+	clu_improvement (*improve)(clu_fit *fit, bool converged, clu_random *random);
+
+	/* Figures of the final parameters: sizes, weights, costs, objective, likelihood. */
+	void (*finish)(clu_fit *fit);
+
+	/* Bring parameters and figures back to the units in which the data came. */
+	void (*restore)(clu_fit *fit);
+} clu_verbs;
+
+struct clu_fit
+{
+	/* input */
+	const clu_verbs		*verbs;
+	const clu_points	*points;
+	int64_t				 skipped;
+	const clu_model		*start_model; /* NULL: start from k */
+	const clu_interrupt *interrupt;
+	void (*trace)(void *context, const clu_trace *entry); /* may be NULL */
+	void	  *trace_context;
+	clu_error *error;
+
+	/*
+	 * In: algorithm, structure, k, d and options.  Out: everything but identity and trace.
+	 */
+	clu_model model;
+
+	/* state of the run */
+	void	*state;
+	double	*best; /* parameters of the best run so far */
+	double	*spare;
+	uint32_t run;		/* starts and attempts so far */
+	int64_t	 iteration; /* of the run; of the winning one, in the end */
+	bool	 converged;
+	double	 objective;
+	double	 objective_unit; /* of the data's own units, in those of the points */
+	uint64_t changed;		 /* by the last pass */
+};
+
+/* The verbs for an algorithm and its options; NULL where there are none. */
+const clu_verbs *clu_fit_verbs(clu_algorithm algorithm, const clu_options *options);
+
+/*
+ * How many clusters the fit will have: k, or with allow_fewer the number of distinct points where
+ * that is less.  CLU_FEWER_POINTS where it isn't allowed.
+ */
+clu_status clu_fit_clusters(const clu_options *options, int k, size_t distinct, int *clusters,
+							clu_error *error);
+
+void	   clu_fit_layout(clu_fit *fit, clu_arena *arena);
+clu_status clu_fit_run(clu_fit *fit);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * kernel.c
+ *		Choosing the kernels, and laying out what they read.
+ */
+#include "kernel.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "points.h"
+
+static const clu_kernels *const all_kernels[] = {
+	&clu_kernels_avx512,
+	&clu_kernels_avx2,
+	&clu_kernels_base,
+};
+
+const clu_kernels *clu_kernel = &clu_kernels_base;
+
+void
+clu_kernel_choose(void)
+{
+	for (size_t i = 0; i < sizeof(all_kernels) / sizeof(all_kernels[0]); i++)
+		if (all_kernels[i]->available())
+		{
+			clu_kernel = all_kernels[i];
+			return;
+		}
+}
+
+bool
+clu_kernel_force(const char *name)
+{
+	for (size_t i = 0; i < sizeof(all_kernels) / sizeof(all_kernels[0]); i++)
+		if (strcmp(all_kernels[i]->name, name) == 0 && all_kernels[i]->available())
+		{
+			clu_kernel = all_kernels[i];
+			return true;
+		}
+	return false;
+}
+
+size_t
+clu_packed_size(int k, int d)
+{
+	size_t groups = ((size_t) k + CLU_GROUP - 1) / CLU_GROUP;
+
+	return clu_size_product(groups * CLU_GROUP, (size_t) d);
+}
+
+void
+clu_pack_centers(const double *centers, int k, int d, double *packed)
+{
+	for (int first = 0; first < k; first += CLU_GROUP)
+		for (int j = 0; j < d; j++)
+			for (int i = 0; i < CLU_GROUP; i++)
+				*packed++ = first + i < k ? centers[(size_t) (first + i) * (size_t) d + (size_t) j]
+										  : INFINITY;
+}
+
+void
+clu_panel_fill(double *panel, const void *x, int width, int d, const uint32_t *row, int n)
+{
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		size_t at = (size_t) row[lane < n ? lane : 0] * (size_t) d;
+
+		if (width == 8)
+			for (int j = 0; j < d; j++)
+				panel[j * CLU_LANES + lane] = ((const double *) x)[at + (size_t) j];
+		else
+			for (int j = 0; j < d; j++)
+				panel[j * CLU_LANES + lane] = ((const float *) x)[at + (size_t) j];
+	}
+}

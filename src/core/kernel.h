@@ -1,0 +1,84 @@
+/*
+ * kernel.h
+ *		The inner loops, compiled for several instruction sets and chosen when the library loads.
+ *
+ * Points are computed on in panels: 32 points, one per lane, dimension after dimension
+ * (panel[j * 32 + lane]).  A lane does what a plain loop over the dimensions would do, in the same
+ * order, so that all instruction sets agree:
+ *
+ *	 - exact kernels (nearest, distances, point_distances, add_row) use no fused multiply-add, and
+ *	   give the same bits everywhere;
+ *	 - the filter works in single precision, with fused multiply-add where there is one.  Its
+ *	   result is only ever used within a proven bound on its error (assign.c), so that the labels
+ *	   that come of it are the same everywhere too.
+ */
+#ifndef CLU_KERNEL_H
+#define CLU_KERNEL_H
+
+#include "base.h"
+
+#define CLU_LANES 32 /* points in a panel */
+#define CLU_GROUP 8	 /* centres in a group of point_distances */
+
+typedef enum clu_metric
+{
+	CLU_SQUARED, /* squared Euclidean distance */
+	CLU_L1		 /* sum of absolute differences */
+} clu_metric;
+
+typedef struct clu_kernels
+{
+	const char *name;
+	bool (*available)(void);
+	int filter_group; /* centres in a group of the filter's packed centres */
+
+	/*
+	 * The two least scores half_norm[c] - x.c over all centres, and the index of the least, for
+	 * each of 32 points.  Centres are packed in groups: packed[group][j][filter_group].
+	 */
+	void (*filter)(const float *panel, int d, const float *packed, const float *half_norm,
+				   int groups, float *least, float *second, float *index);
+
+	/*
+	 * The two least distances to k centres (k * d, row after row) and the index of the least;
+	 * ties go to the lower index.  L1 or squared Euclidean by the metric.
+	 */
+	void (*nearest)(clu_metric metric, const double *panel, int d, const double *centers, int k,
+					double *least, double *second, double *index);
+
+	/* All distances of 32 points: out[center * 32 + lane] */
+	void (*distances)(clu_metric metric, const double *panel, int d, const double *centers, int k,
+					  double *out);
+
+	/* All distances of one point; centres packed as packed[group][j][CLU_GROUP]. */
+	void (*point_distances)(clu_metric metric, const double *x, int d, const double *packed,
+							int groups, double *out);
+
+	/*
+	 * Add weight * x, or with subtract take it away, in the fixed point numbers of exact.h, with
+	 * a scale per column.
+	 */
+	void (*add_row)(int64_t *hi, int64_t *lo, const double *x, double weight, bool subtract,
+					const double *scale, int d);
+} clu_kernels;
+
+extern const clu_kernels clu_kernels_base;
+extern const clu_kernels clu_kernels_avx2;
+extern const clu_kernels clu_kernels_avx512;
+
+/* The ones in use: the best that this CPU and its operating system can run. */
+extern const clu_kernels *clu_kernel;
+
+void clu_kernel_choose(void);
+
+/* For tests and benchmarks: false where there are none of that name, or the CPU can't. */
+bool clu_kernel_force(const char *name);
+
+/* Pack centres for point_distances; room for clu_packed_size(k, d) doubles. */
+size_t clu_packed_size(int k, int d);
+void   clu_pack_centers(const double *centers, int k, int d, double *packed);
+
+/* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
+void clu_panel_fill(double *panel, const void *x, int width, int d, const uint32_t *row, int n);
+
+#endif

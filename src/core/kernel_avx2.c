@@ -1,0 +1,73 @@
+/*
+ * kernel_avx2.c
+ *		The kernels for x86-64 with AVX2 and FMA (2013 and later).
+ */
+#include "kernel.h"
+
+#ifdef __x86_64__
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#include <immintrin.h>
+
+typedef __m256	vf;
+typedef __m256d vd;
+
+#define VF_LANES 8
+#define VD_LANES 4
+#define FILTER_GROUP 6
+#define EXACT_GROUP 4
+#define KERNEL_TABLE clu_kernels_avx2
+#define KERNEL_NAME "avx2"
+
+#define vf_load(p) _mm256_loadu_ps(p)
+#define vd_load(p) _mm256_loadu_pd(p)
+#define vf_store(p, v) _mm256_storeu_ps((p), (v))
+#define vd_store(p, v) _mm256_storeu_pd((p), (v))
+#define vf_set(x) _mm256_set1_ps(x)
+#define vd_set(x) _mm256_set1_pd(x)
+#define vf_minus_product(sum, a, b) _mm256_fnmadd_ps((a), (b), (sum))
+#define vf_min(a, b) _mm256_min_ps((a), (b))
+#define vf_max(a, b) _mm256_max_ps((a), (b))
+#define vf_select_less(a, b, then, otherwise) \
+	_mm256_blendv_ps((otherwise), (then), _mm256_cmp_ps((a), (b), _CMP_LT_OQ))
+#define vd_add(a, b) _mm256_add_pd((a), (b))
+#define vd_sub(a, b) _mm256_sub_pd((a), (b))
+#define vd_mul(a, b) _mm256_mul_pd((a), (b))
+#define vd_abs(a) _mm256_andnot_pd(_mm256_set1_pd(-0.0), (a))
+#define vd_min(a, b) _mm256_min_pd((a), (b))
+#define vd_max(a, b) _mm256_max_pd((a), (b))
+#define vd_select_less(a, b, then, otherwise) \
+	_mm256_blendv_pd((otherwise), (then), _mm256_cmp_pd((a), (b), _CMP_LT_OQ))
+
+#include "kernel_body.h"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+static bool
+available(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+#else
+
+static bool
+available(void)
+{
+	return false;
+}
+
+const clu_kernels clu_kernels_avx2 = {.name = "avx2", .available = available};
+
+#endif

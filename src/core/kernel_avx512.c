@@ -1,0 +1,75 @@
+/*
+ * kernel_avx512.c
+ *		The kernels for x86-64 with AVX-512.
+ */
+#include "kernel.h"
+
+#ifdef __x86_64__
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,fma"))), \
+							 apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl,fma")
+#endif
+
+#include <immintrin.h>
+
+typedef __m512	vf;
+typedef __m512d vd;
+
+#define VF_LANES 16
+#define VD_LANES 8
+#define FILTER_GROUP 8
+#define EXACT_GROUP 6
+#define KERNEL_TABLE clu_kernels_avx512
+#define KERNEL_NAME "avx512"
+
+#define vf_load(p) _mm512_loadu_ps(p)
+#define vd_load(p) _mm512_loadu_pd(p)
+#define vf_store(p, v) _mm512_storeu_ps((p), (v))
+#define vd_store(p, v) _mm512_storeu_pd((p), (v))
+#define vf_set(x) _mm512_set1_ps(x)
+#define vd_set(x) _mm512_set1_pd(x)
+#define vf_minus_product(sum, a, b) _mm512_fnmadd_ps((a), (b), (sum))
+#define vf_min(a, b) _mm512_min_ps((a), (b))
+#define vf_max(a, b) _mm512_max_ps((a), (b))
+#define vf_select_less(a, b, then, otherwise) \
+	_mm512_mask_mov_ps((otherwise), _mm512_cmp_ps_mask((a), (b), _CMP_LT_OQ), (then))
+#define vd_add(a, b) _mm512_add_pd((a), (b))
+#define vd_sub(a, b) _mm512_sub_pd((a), (b))
+#define vd_mul(a, b) _mm512_mul_pd((a), (b))
+#define vd_abs(a) _mm512_abs_pd(a)
+#define vd_min(a, b) _mm512_min_pd((a), (b))
+#define vd_max(a, b) _mm512_max_pd((a), (b))
+#define vd_select_less(a, b, then, otherwise) \
+	_mm512_mask_mov_pd((otherwise), _mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ), (then))
+
+#include "kernel_body.h"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+static bool
+available(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+		   __builtin_cpu_supports("avx512vl");
+}
+
+#else
+
+static bool
+available(void)
+{
+	return false;
+}
+
+const clu_kernels clu_kernels_avx512 = {.name = "avx512", .available = available};
+
+#endif

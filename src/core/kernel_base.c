@@ -1,0 +1,72 @@
+/*
+ * kernel_base.c
+ *		The kernels for any CPU: vectors of 16 bytes, which every compiler target here has.
+ */
+#include <string.h>
+
+typedef float	  vf __attribute__((vector_size(16)));
+typedef double	  vd __attribute__((vector_size(16)));
+typedef int		  vf_mask __attribute__((vector_size(16)));
+typedef long long vd_mask __attribute__((vector_size(16)));
+
+#define VF_LANES 4
+#define VD_LANES 2
+#define FILTER_GROUP 6
+#define EXACT_GROUP 4
+#define KERNEL_TABLE clu_kernels_base
+#define KERNEL_NAME "base"
+
+static inline vf
+vf_load(const float *p)
+{
+	vf v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline vd
+vd_load(const double *p)
+{
+	vd v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* A blend by masks of ones and zeros; comparisons of vectors give such masks. */
+static inline vf
+vf_blend(vf_mask mask, vf a, vf b)
+{
+	return (vf) ((mask & (vf_mask) a) | (~mask & (vf_mask) b));
+}
+
+static inline vd
+vd_blend(vd_mask mask, vd a, vd b)
+{
+	return (vd) ((mask & (vd_mask) a) | (~mask & (vd_mask) b));
+}
+
+#define vf_store(p, v) memcpy((p), &(v), sizeof(vf))
+#define vd_store(p, v) memcpy((p), &(v), sizeof(vd))
+#define vf_set(x) ((vf) {(x), (x), (x), (x)})
+#define vd_set(x) ((vd) {(x), (x)})
+#define vf_minus_product(sum, a, b) ((sum) - (a) * (b))
+#define vf_min(a, b) vf_blend((a) < (b), (a), (b))
+#define vf_max(a, b) vf_blend((a) > (b), (a), (b))
+#define vf_select_less(a, b, then, otherwise) vf_blend((a) < (b), (then), (otherwise))
+#define vd_add(a, b) ((a) + (b))
+#define vd_sub(a, b) ((a) - (b))
+#define vd_mul(a, b) ((a) * (b))
+#define vd_abs(a) vd_blend((a) < 0, -(a), (a))
+#define vd_min(a, b) vd_blend((a) < (b), (a), (b))
+#define vd_max(a, b) vd_blend((a) > (b), (a), (b))
+#define vd_select_less(a, b, then, otherwise) vd_blend((a) < (b), (then), (otherwise))
+
+#include "kernel_body.h"
+
+static bool
+available(void)
+{
+	return true;
+}

@@ -1,0 +1,331 @@
+/*
+ * kernel_body.h
+ *		The kernels, written once over vectors; each instruction set includes this file.
+ *
+ * The including file defines the vectors vf (floats) and vd (doubles), their lane counts VF_LANES
+ * and VD_LANES, the operations used below, FILTER_GROUP and EXACT_GROUP (how many centres fit
+ * into the registers beside two vectors of points), and KERNEL_NAME(x).
+ *
+ * What limits them: the filter issues one fused multiply-add per (point, centre, dimension) and
+ * one broadcast load for two of them, so it runs at the rate of the multipliers once d is beyond
+ * about 16; below, the five operations that keep the two least scores dominate.  The exact
+ * kernels need three operations where the filter needs one.
+ */
+#include "kernel.h"
+
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define PAIR 2 /* vectors of points in registers */
+
+/* ---- filter ---- */
+
+INLINE void
+filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
+			 vf *least, vf *second, vf *index)
+{
+	vf score[FILTER_GROUP][PAIR];
+
+#pragma GCC unroll 16
+	for (int c = 0; c < FILTER_GROUP; c++)
+		score[c][0] = score[c][1] = vf_set(half_norm[c]);
+	for (int j = 0; j < d; j++)
+	{
+		vf x0 = vf_load(panel + j * CLU_LANES);
+		vf x1 = vf_load(panel + j * CLU_LANES + VF_LANES);
+
+#pragma GCC unroll 16
+		for (int c = 0; c < FILTER_GROUP; c++)
+		{
+			vf value = vf_set(packed[j * FILTER_GROUP + c]);
+
+			score[c][0] = vf_minus_product(score[c][0], x0, value);
+			score[c][1] = vf_minus_product(score[c][1], x1, value);
+		}
+	}
+#pragma GCC unroll 16
+	for (int c = 0; c < FILTER_GROUP; c++)
+#pragma GCC unroll 2
+		for (int p = 0; p < PAIR; p++)
+		{
+			second[p] = vf_min(second[p], vf_max(least[p], score[c][p]));
+			index[p] = vf_select_less(score[c][p], least[p], vf_set((float) (first + c)), index[p]);
+			least[p] = vf_min(least[p], score[c][p]);
+		}
+}
+
+static void
+filter(const float *panel, int d, const float *packed, const float *half_norm, int groups,
+	   float *least_out, float *second_out, float *index_out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
+	{
+		vf least[PAIR], second[PAIR], index[PAIR];
+
+		for (int p = 0; p < PAIR; p++)
+		{
+			least[p] = second[p] = vf_set(INFINITY);
+			index[p] = vf_set(0);
+		}
+		for (int group = 0; group < groups; group++)
+			filter_group(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
+						 half_norm + group * FILTER_GROUP, group * FILTER_GROUP, least, second,
+						 index);
+		for (int p = 0; p < PAIR; p++)
+		{
+			vf_store(least_out + lane + p * VF_LANES, least[p]);
+			vf_store(second_out + lane + p * VF_LANES, second[p]);
+			vf_store(index_out + lane + p * VF_LANES, index[p]);
+		}
+	}
+}
+
+/* ---- exact distances ---- */
+
+INLINE vd
+add_difference(clu_metric metric, vd sum, vd x, vd c)
+{
+	vd difference = vd_sub(x, c);
+
+	return vd_add(sum, metric == CLU_L1 ? vd_abs(difference) : vd_mul(difference, difference));
+}
+
+/* The distances of two vectors of points to count centres, count a constant. */
+INLINE void
+distance_group(clu_metric metric, const double *panel, int d, const double *centers,
+			   const int count, vd (*distance)[PAIR])
+{
+#pragma GCC unroll 8
+	for (int c = 0; c < count; c++)
+		distance[c][0] = distance[c][1] = vd_set(0);
+	for (int j = 0; j < d; j++)
+	{
+		vd x0 = vd_load(panel + j * CLU_LANES);
+		vd x1 = vd_load(panel + j * CLU_LANES + VD_LANES);
+
+#pragma GCC unroll 8
+		for (int c = 0; c < count; c++)
+		{
+			vd value = vd_set(centers[(size_t) c * (size_t) d + (size_t) j]);
+
+			distance[c][0] = add_difference(metric, distance[c][0], x0, value);
+			distance[c][1] = add_difference(metric, distance[c][1], x1, value);
+		}
+	}
+}
+
+INLINE void
+nearest_group(clu_metric metric, const double *panel, int d, const double *centers, int first,
+			  const int count, vd *least, vd *second, vd *index)
+{
+	vd distance[EXACT_GROUP][PAIR];
+
+	distance_group(metric, panel, d, centers, count, distance);
+#pragma GCC unroll 8
+	for (int c = 0; c < count; c++)
+#pragma GCC unroll 2
+		for (int p = 0; p < PAIR; p++)
+		{
+			second[p] = vd_min(second[p], vd_max(least[p], distance[c][p]));
+			index[p] = vd_select_less(distance[c][p], least[p], vd_set(first + c), index[p]);
+			least[p] = vd_min(least[p], distance[c][p]);
+		}
+}
+
+INLINE void
+nearest_metric(clu_metric metric, const double *panel, int d, const double *centers, int k,
+			   double *least_out, double *second_out, double *index_out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VD_LANES)
+	{
+		vd	least[PAIR], second[PAIR], index[PAIR];
+		int c = 0;
+
+		for (int p = 0; p < PAIR; p++)
+		{
+			least[p] = second[p] = vd_set(INFINITY);
+			index[p] = vd_set(0);
+		}
+		for (; c + EXACT_GROUP <= k; c += EXACT_GROUP)
+			nearest_group(metric, panel + lane, d, centers + (size_t) c * (size_t) d, c,
+						  EXACT_GROUP, least, second, index);
+		for (; c < k; c++)
+			nearest_group(metric, panel + lane, d, centers + (size_t) c * (size_t) d, c, 1, least,
+						  second, index);
+		for (int p = 0; p < PAIR; p++)
+		{
+			vd_store(least_out + lane + p * VD_LANES, least[p]);
+			vd_store(second_out + lane + p * VD_LANES, second[p]);
+			vd_store(index_out + lane + p * VD_LANES, index[p]);
+		}
+	}
+}
+
+static void
+nearest(clu_metric metric, const double *panel, int d, const double *centers, int k, double *least,
+		double *second, double *index)
+{
+	if (metric == CLU_L1)
+		nearest_metric(CLU_L1, panel, d, centers, k, least, second, index);
+	else
+		nearest_metric(CLU_SQUARED, panel, d, centers, k, least, second, index);
+}
+
+INLINE void
+distances_group(clu_metric metric, const double *panel, int d, const double *centers,
+				const int count, double *out)
+{
+	vd distance[EXACT_GROUP][PAIR];
+
+	distance_group(metric, panel, d, centers, count, distance);
+#pragma GCC unroll 8
+	for (int c = 0; c < count; c++)
+	{
+		vd_store(out + c * CLU_LANES, distance[c][0]);
+		vd_store(out + c * CLU_LANES + VD_LANES, distance[c][1]);
+	}
+}
+
+INLINE void
+distances_metric(clu_metric metric, const double *panel, int d, const double *centers, int k,
+				 double *out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VD_LANES)
+	{
+		int c = 0;
+
+		for (; c + EXACT_GROUP <= k; c += EXACT_GROUP)
+			distances_group(metric, panel + lane, d, centers + (size_t) c * (size_t) d, EXACT_GROUP,
+							out + (size_t) c * CLU_LANES + lane);
+		for (; c < k; c++)
+			distances_group(metric, panel + lane, d, centers + (size_t) c * (size_t) d, 1,
+							out + (size_t) c * CLU_LANES + lane);
+	}
+}
+
+static void
+distances(clu_metric metric, const double *panel, int d, const double *centers, int k, double *out)
+{
+	if (metric == CLU_L1)
+		distances_metric(CLU_L1, panel, d, centers, k, out);
+	else
+		distances_metric(CLU_SQUARED, panel, d, centers, k, out);
+}
+
+/* ---- one point against all centres: centres in lanes ---- */
+
+#define GROUP_VECTORS (CLU_GROUP / VD_LANES)
+
+INLINE void
+point_distances_metric(clu_metric metric, const double *x, int d, const double *packed,
+					   const int groups, double *out)
+{
+	vd sum[2 * GROUP_VECTORS];
+
+#pragma GCC unroll 8
+	for (int v = 0; v < groups * GROUP_VECTORS; v++)
+		sum[v] = vd_set(0);
+	for (int j = 0; j < d; j++)
+	{
+		vd value = vd_set(x[j]);
+
+#pragma GCC unroll 2
+		for (int g = 0; g < groups; g++)
+#pragma GCC unroll 4
+			for (int v = 0; v < GROUP_VECTORS; v++)
+				sum[g * GROUP_VECTORS + v] = add_difference(
+					metric, sum[g * GROUP_VECTORS + v], value,
+					vd_load(packed + ((size_t) g * (size_t) d + (size_t) j) * CLU_GROUP +
+							v * VD_LANES));
+	}
+#pragma GCC unroll 8
+	for (int v = 0; v < groups * GROUP_VECTORS; v++)
+		vd_store(out + v * VD_LANES, sum[v]);
+}
+
+static void
+point_distances(clu_metric metric, const double *x, int d, const double *packed, int groups,
+				double *out)
+{
+	size_t size = (size_t) d * CLU_GROUP;
+	int	   g = 0;
+
+	if (metric == CLU_L1)
+	{
+		for (; g + 2 <= groups; g += 2)
+			point_distances_metric(CLU_L1, x, d, packed + g * size, 2, out + g * CLU_GROUP);
+		if (g < groups)
+			point_distances_metric(CLU_L1, x, d, packed + g * size, 1, out + g * CLU_GROUP);
+		return;
+	}
+	for (; g + 2 <= groups; g += 2)
+		point_distances_metric(CLU_SQUARED, x, d, packed + g * size, 2, out + g * CLU_GROUP);
+	if (g < groups)
+		point_distances_metric(CLU_SQUARED, x, d, packed + g * size, 1, out + g * CLU_GROUP);
+}
+
+/* ---- sums in fixed point ---- */
+
+#define ROUND 0x1.8p52 /* added and taken away, rounds to a whole number, whose bits it shows */
+
+INLINE int64_t
+whole_bits(double rounded)
+{
+	int64_t bits;
+	int64_t zero = INT64_C(0x4338000000000000); /* the bits of ROUND */
+
+	__builtin_memcpy(&bits, &rounded, sizeof(bits));
+	return bits - zero;
+}
+
+/* One term in units of the scale, and rest further units of it, as its two parts. */
+INLINE void
+add_term(int64_t *hi, int64_t *lo, double scaled, double rest, int64_t mask)
+{
+	double shifted = scaled + ROUND;
+	double low = ((scaled - (shifted - ROUND)) + rest) * 0x1p40 + ROUND;
+
+	*hi += (whole_bits(shifted) ^ mask) - mask; /* negates where mask is all ones */
+	*lo += (whole_bits(low) ^ mask) - mask;
+}
+
+static void
+add_row(int64_t *restrict hi, int64_t *restrict lo, const double *restrict x, double weight,
+		bool subtract, const double *restrict scale, int d)
+{
+	const double split = 134217729.0;
+	double		 wh = split * weight - (split * weight - weight);
+	double		 wl = weight - wh;
+	int64_t		 mask = subtract ? -1 : 0;
+
+	if (weight == 1)
+	{
+		for (int j = 0; j < d; j++)
+			add_term(&hi[j], &lo[j], x[j] * scale[j], 0, mask);
+		return;
+	}
+	for (int j = 0; j < d; j++)
+	{
+		/* Dekker's product, so that weight * x loses nothing before it is scaled */
+		double t = split * x[j];
+		double xh = t - (t - x[j]);
+		double xl = x[j] - xh;
+		double p = weight * x[j];
+		double error = ((wh * xh - p) + wh * xl + wl * xh) + wl * xl;
+
+		add_term(&hi[j], &lo[j], p * scale[j], error * scale[j], mask);
+	}
+}
+
+static bool available(void);
+
+const clu_kernels KERNEL_TABLE = {
+	.name = KERNEL_NAME,
+	.available = available,
+	.filter_group = FILTER_GROUP,
+	.filter = filter,
+	.nearest = nearest,
+	.distances = distances,
+	.point_distances = point_distances,
+	.add_row = add_row,
+};

@@ -1,0 +1,112 @@
+/*
+ * points.h
+ *		Rows as they were collected, and points as a fit sees them.
+ *
+ * A model is a function of the multiset of rows: their order must not matter.  So before a fit
+ * the rows are put in a canonical order, lexicographic by value, and equal rows collapse into one
+ * point with the summed weight.  Everything after that may be deterministic in a fixed order.
+ * Lexicographic, and not by a hash: that order survives a shift or a scaling of the columns, so
+ * the random choices of a fit do too.
+ */
+#ifndef CLU_POINTS_H
+#define CLU_POINTS_H
+
+#include "base.h"
+
+/* Rows, in the order and number in which they came. */
+typedef struct clu_rows
+{
+	const void	 *x; /* n * d values, row after row */
+	const double *w; /* n weights > 0, or NULL: all are 1 */
+	size_t		  n;
+	int			  d;
+	int			  width; /* bytes of a value: 4 (float) or 8 (double) */
+} clu_rows;
+
+/*
+ * Distinct points in canonical order.
+ *
+ * Squares of values beyond 1e150 overflow, those of values below 1e-150 vanish: when the values
+ * lie out there, all are multiplied by one power of two, and what a fit returns is scaled back.
+ * Weights likewise.
+ */
+typedef struct clu_points
+{
+	void   *x;
+	double *w; /* NULL: all are 1 */
+	size_t	n;
+	int		d;
+	int		width;
+	double	rows;		  /* rows that the points stand for (see clu_points_collapse) */
+	double	total_weight; /* of the scaled weights */
+	double	unit;		  /* a value times unit is the value that came in */
+	double	weight_unit;  /* likewise for weights */
+	double *largest;	  /* d: largest absolute value of a column */
+	double	largest_weight;
+} clu_points;
+
+/* A piece of the points: what the verbs work on. */
+typedef struct clu_block
+{
+	const void	 *x;
+	const double *w; /* NULL: all are 1 */
+	size_t		  first;
+	size_t		  n;
+	int			  d;
+	int			  width;
+} clu_block;
+
+/* The order of the rows. */
+typedef struct clu_order
+{
+	uint32_t *index; /* n: row numbers in canonical order */
+	uint32_t *spare; /* n */
+	uint64_t *key;	 /* n, for large n */
+	uint64_t *spare_key;
+	uint32_t *count; /* digit histograms, for large n */
+} clu_order;
+
+void clu_order_layout(clu_order *order, clu_arena *arena, size_t n);
+
+/* Sort the row numbers; returns the number of distinct rows. */
+size_t clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt);
+
+/* Memory of the points: distinct rows, of which the sort has told the number. */
+void clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct);
+
+/*
+ * Fill the points from the sorted rows.
+ *
+ * points->rows counts a row of whole-number weight w as w rows, so that rows collapsed into
+ * weights are the same data; with any other weights it is the number of rows that came.
+ */
+clu_status clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
+							   const clu_interrupt *interrupt, clu_error *error);
+
+size_t	  clu_points_blocks(const clu_points *points);
+clu_block clu_points_block(const clu_points *points, size_t number);
+
+/* Row i as doubles: either where it lies, or in the caller's buffer of d doubles. */
+static inline const double *
+clu_row(const void *x, int width, size_t i, int d, double *buffer)
+{
+	if (width == 8)
+		return (const double *) x + i * (size_t) d;
+	for (int j = 0; j < d; j++)
+		buffer[j] = ((const float *) x)[i * (size_t) d + (size_t) j];
+	return buffer;
+}
+
+static inline const double *
+clu_point(const clu_points *points, size_t i, double *buffer)
+{
+	return clu_row(points->x, points->width, i, points->d, buffer);
+}
+
+static inline double
+clu_weight(const double *w, size_t i)
+{
+	return w == NULL ? 1.0 : w[i];
+}
+
+#endif

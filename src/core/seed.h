@@ -1,0 +1,59 @@
+/*
+ * seed.h
+ *		Starting centres: greedy k-means++ and random points.
+ *
+ * k-means++ (Arthur and Vassilvitskii, SODA 2007) chooses the next centre among the points with a
+ * probability proportional to weight times cost, the cost being the distance to the nearest
+ * centre so far (squared for K-means, plain for K-medians).  Greedy: of 2 + ln k candidates drawn
+ * so, the one is taken that lowers the total cost most.
+ *
+ * Points are kept in lists by nearest centre.  A candidate c can't be nearer to a point x of the
+ * centre a than a is, when d(c, a) >= 2 d(x, a): whole lists are passed over by their farthest
+ * point, and single points by their own distance (Raff, "Exact Acceleration of K-Means++ and
+ * K-Means||", IJCAI 2021).  The choice is the same as without; the work falls from
+ * n * k * candidates distances to little more than n * log k of them.
+ */
+#ifndef CLU_SEED_H
+#define CLU_SEED_H
+
+#include "kernel.h"
+#include "points.h"
+#include "random.h"
+
+typedef struct clu_seeder
+{
+	clu_metric metric;
+	int		   k;
+	int		   d;
+	int		   candidates;
+
+	double	 *cost;	  /* n: of each point, at its nearest centre */
+	uint32_t *member; /* 2 n: lists of points, one after the other, with room to move */
+
+	/* per centre */
+	size_t	 *first; /* its list in member */
+	size_t	 *count;
+	double	 *potential; /* sum of weight * cost over the list */
+	double	 *farthest;	 /* largest cost in it */
+	uint32_t *chosen;	 /* the point that it is */
+
+	/* scratch */
+	double *candidate; /* candidates * d */
+	double *active;	   /* candidates * d: those that may reach the list at hand */
+	double *between;   /* candidates: distance to the centre of the list */
+	double *gain;	   /* candidates */
+	double *panel;	   /* 32 * d */
+	double *distance;  /* 32 * candidates */
+	double *row;	   /* d */
+} clu_seeder;
+
+void clu_seed_layout(clu_seeder *seeder, clu_arena *arena, clu_metric metric, size_t n, int k,
+					 int d);
+
+/* Fill center (k * d) with k distinct points; there must be that many. */
+void clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, double *center,
+					   clu_random *random, const clu_interrupt *interrupt);
+void clu_seed_random(clu_seeder *seeder, const clu_points *points, double *center,
+					 clu_random *random, const clu_interrupt *interrupt);
+
+#endif

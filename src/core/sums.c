@@ -1,0 +1,99 @@
+/*
+ * sums.c
+ *		Exact sums per cluster.
+ */
+#include "sums.h"
+
+#include <string.h>
+
+#include "exact.h"
+#include "kernel.h"
+
+void
+clu_sums_layout(clu_sums *sums, clu_arena *arena, int k, int d)
+{
+	size_t count = clu_size_product((size_t) k, (size_t) d);
+
+	sums->k = k;
+	sums->d = d;
+	CLU_TAKE(arena, sums->scale, (size_t) d);
+	CLU_TAKE(arena, sums->hi, count);
+	CLU_TAKE(arena, sums->lo, count);
+	CLU_TAKE(arena, sums->weight_hi, (size_t) k);
+	CLU_TAKE(arena, sums->weight_lo, (size_t) k);
+}
+
+void
+clu_sums_measure(clu_sums *sums, const clu_points *points)
+{
+	for (int j = 0; j < sums->d; j++)
+		sums->scale[j] = clu_exact_scale(points->largest[j] * points->largest_weight,
+										 points->largest[j] * points->total_weight);
+	sums->weight_scale = clu_exact_scale(points->largest_weight, points->total_weight);
+}
+
+void
+clu_sums_clear(clu_sums *sums)
+{
+	size_t count = (size_t) sums->k * (size_t) sums->d;
+
+	memset(sums->hi, 0, count * sizeof(int64_t));
+	memset(sums->lo, 0, count * sizeof(int64_t));
+	memset(sums->weight_hi, 0, (size_t) sums->k * sizeof(int64_t));
+	memset(sums->weight_lo, 0, (size_t) sums->k * sizeof(int64_t));
+	sums->pending = 0;
+}
+
+void
+clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool subtract)
+{
+	size_t at = (size_t) c * (size_t) sums->d;
+
+	clu_kernel->add_row(sums->hi + at, sums->lo + at, x, weight, subtract, sums->scale, sums->d);
+	clu_exact_add(&sums->weight_hi[c], &sums->weight_lo[c], subtract ? -weight : weight,
+				  sums->weight_scale);
+	if (++sums->pending == CLU_EXACT_CARRY)
+		clu_sums_carry(sums);
+}
+
+void
+clu_sums_carry(clu_sums *sums)
+{
+	clu_exact_carry(sums->hi, sums->lo, (size_t) sums->k * (size_t) sums->d);
+	clu_exact_carry(sums->weight_hi, sums->weight_lo, (size_t) sums->k);
+	sums->pending = 0;
+}
+
+static void
+add_all(int64_t *to, const int64_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+void
+clu_sums_merge(clu_sums *sums, const clu_sums *other)
+{
+	size_t count = (size_t) sums->k * (size_t) sums->d;
+
+	clu_sums_carry(sums);
+	add_all(sums->hi, other->hi, count);
+	add_all(sums->lo, other->lo, count);
+	add_all(sums->weight_hi, other->weight_hi, (size_t) sums->k);
+	add_all(sums->weight_lo, other->weight_lo, (size_t) sums->k);
+	clu_sums_carry(sums);
+}
+
+clu_dd
+clu_sums_weight(const clu_sums *sums, int c)
+{
+	return clu_exact_value(sums->weight_hi[c], sums->weight_lo[c], sums->weight_scale);
+}
+
+clu_dd
+clu_sums_value(const clu_sums *sums, int c, int j)
+{
+	size_t at = (size_t) c * (size_t) sums->d + (size_t) j;
+
+	return clu_exact_value(sums->hi[at], sums->lo[at], sums->scale[j]);
+}

@@ -1,0 +1,42 @@
+/*
+ * sums.h
+ *		The statistics of K-means: per cluster the exact sum of weight * x, and of the weights.
+ *
+ * Order-free (exact.h), so statistics of different blocks, workers or partial aggregates merge by
+ * plain addition, and points that change their cluster are taken from one sum and added to the
+ * other without leaving a trace.
+ */
+#ifndef CLU_SUMS_H
+#define CLU_SUMS_H
+
+#include "dd.h"
+#include "points.h"
+
+typedef struct clu_sums
+{
+	int		 k;
+	int		 d;
+	double	*scale; /* d */
+	double	 weight_scale;
+	int64_t *hi, *lo;				/* k * d */
+	int64_t *weight_hi, *weight_lo; /* k */
+	size_t	 pending;				/* terms since the last carry */
+} clu_sums;
+
+void clu_sums_layout(clu_sums *sums, clu_arena *arena, int k, int d);
+void clu_sums_measure(clu_sums *sums, const clu_points *points);
+void clu_sums_clear(clu_sums *sums);
+
+/* Add a point to cluster c, or take it away. */
+void clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool subtract);
+
+/* Carry all; before merging or reading. */
+void clu_sums_carry(clu_sums *sums);
+
+/* Add the other statistics, of the same scales. */
+void clu_sums_merge(clu_sums *sums, const clu_sums *other);
+
+clu_dd clu_sums_weight(const clu_sums *sums, int c);
+clu_dd clu_sums_value(const clu_sums *sums, int c, int j);
+
+#endif
