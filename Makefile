@@ -81,7 +81,7 @@ else
 all install installcheck prove_installcheck:
 	@echo 'No PostgreSQL development files found: set PG_CONFIG, or see "make test".' >&2; exit 1
 clean:
-	rm -rf $(OBJS) $(OBJS:.o=.bc) $(EXTRA_CLEAN)
+	rm -rf $(OBJS) $(OBJS:.o=.bc) $(MODULE_big).so $(EXTRA_CLEAN)
 endif
 
 # ---- the core without a server ----
@@ -92,7 +92,7 @@ UNIT_FLAGS = $(if $(SANITIZE), \
 	-O2 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all, $(OPTIMISE))
 UNIT = build/$(if $(SANITIZE),unit,unit-plain)
 UNIT_COMPILE = $(CC) -std=gnu11 -g $(UNIT_FLAGS) $(EXACT_FLAGS) $(WARNINGS) -Isrc/core
-UNIT_CORE = $(patsubst src/core/%.c,$(UNIT)/core/%.o,$(sort $(wildcard src/core/*.c)))
+UNIT_CORE_OBJS = $(CORE_OBJS:src/core/%=$(UNIT)/core/%)
 UNIT_TESTS = $(patsubst test/unit/%.c,$(UNIT)/%,$(sort $(wildcard test/unit/*.c)))
 
 .PHONY: unit
@@ -103,9 +103,12 @@ $(UNIT)/core/%.o: src/core/%.c $(CORE_HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(UNIT_COMPILE) -c -o $@ $<
 
-$(UNIT)/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_CORE) Makefile
-	@mkdir -p $(@D)
-	$(UNIT_COMPILE) -o $@ $< $(UNIT_CORE) -lm
+$(UNIT)/core.a: $(UNIT_CORE_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(UNIT)/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefile
+	$(UNIT_COMPILE) -o $@ $< $(UNIT)/core.a -lm
 
 # ---- everything, on a machine that has nothing but make ----
 

@@ -1,13 +1,16 @@
 /*
  * algorithms.h
- *		The tables of verbs, one per algorithm.
+ *		The tables of verbs: what fits a model, and what applies it.
  */
 #ifndef CLU_ALGORITHMS_H
 #define CLU_ALGORITHMS_H
 
 #include "fit.h"
+#include "score.h"
 
 extern const clu_verbs clu_kmeans_verbs;
 extern const clu_verbs clu_soft_kmeans_verbs;
+
+extern const clu_score_verbs clu_hard_score_verbs; /* K-means and K-medians */
 
 #endif

@@ -12,7 +12,7 @@
  * Compile with -ffp-contract=off.  Errors are below 0.75 ulp (exp; 0.85 where the result is
  * denormal) and 0.75 ulp (log); test/unit/test_elementary.c measures them and pins the bits.
  *
- * Notation: e = exponent, m = mantissa, u = 2^-53.  How they work is told in elementary.c.
+ * How they work is told in elementary.c.
  */
 #ifndef CLU_ELEMENTARY_H
 #define CLU_ELEMENTARY_H

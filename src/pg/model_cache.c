@@ -1,0 +1,163 @@
+/*
+ * model_cache.c
+ *		Models decoded once and kept from row to row.
+ *
+ * A model comes as an argument with every row: the same constant, the value of a join with a
+ * table of models, of a window function, ...  Decoding it checks everything and builds tables,
+ * which must not happen for each row; detoasting a large one, neither.  So the last few models are
+ * kept, and recognised by the bytes of the datum as it came: a toast pointer (18 bytes), a small
+ * value whole, of a large one the header, with its hash of the content and its checksum.
+ */
+#include "pg_clustering.h"
+
+#include "access/detoast.h"
+
+#include "model_bytes.h"
+#include "model_value.h"
+
+#define MOST_MODELS 16
+#define WHOLE_BYTES 1024 /* values up to this size are compared byte by byte */
+
+typedef struct entry
+{
+	clu_pg_cached cached;
+	MemoryContext context; /* NULL: free */
+	Size		  size;	   /* of the datum as it came */
+	Size		  key_size;
+	char		 *key; /* its first bytes */
+	uint64		  used;
+} entry;
+
+typedef struct cache
+{
+	MemoryContext context;
+	uint64		  clock;
+	int			  latest;
+	entry		  entries[MOST_MODELS];
+} cache;
+
+/* How many of a datum's bytes tell it from all others. */
+static Size
+key_size(const struct varlena *value)
+{
+	Size size = VARSIZE_ANY(value);
+
+	if (size <= WHOLE_BYTES || VARATT_IS_EXTERNAL(value) || VARATT_IS_COMPRESSED(value))
+		return size;
+	return VARHDRSZ + CLU_MODEL_HEADER;
+}
+
+static bool
+matches(const entry *e, const struct varlena *value, Size size)
+{
+	return e->context != NULL && e->size == size && memcmp(e->key, value, e->key_size) == 0;
+}
+
+static entry *
+find(cache *c, const struct varlena *value, Size size)
+{
+	if (matches(&c->entries[c->latest], value, size))
+		return &c->entries[c->latest];
+	for (int i = 0; i < MOST_MODELS; i++)
+		if (matches(&c->entries[i], value, size))
+		{
+			c->latest = i;
+			return &c->entries[i];
+		}
+	return NULL;
+}
+
+/* The entry to fill: a free one, else the one that was not used for longest. */
+static entry *
+make_room(cache *c)
+{
+	int oldest = 0;
+
+	for (int i = 0; i < MOST_MODELS && c->entries[oldest].context != NULL; i++)
+		if (c->entries[i].context == NULL || c->entries[i].used < c->entries[oldest].used)
+			oldest = i;
+	if (c->entries[oldest].context != NULL)
+		MemoryContextDelete(c->entries[oldest].context);
+	memset(&c->entries[oldest], 0, sizeof(entry));
+	c->latest = oldest;
+	return &c->entries[oldest];
+}
+
+static void
+prepare_scorer(clu_pg_cached *cached, MemoryContext context)
+{
+	clu_arena arena = {0};
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		if (pass == 1)
+			clu_pg_arena(&arena, context);
+		clu_score_layout(&cached->scorer, &arena, cached->model);
+		CLU_TAKE(&arena, cached->row, (size_t) cached->model->d);
+	}
+	clu_score_prepare(&cached->scorer);
+}
+
+static entry *
+add(cache *c, struct varlena *value, Size size)
+{
+	MemoryContext context =
+		AllocSetContextCreate(c->context, "clustering model", ALLOCSET_SMALL_SIZES);
+	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(PointerGetDatum(value));
+	entry			fresh = {.context = context, .size = size, .key_size = key_size(value)};
+	entry		   *e;
+
+	fresh.cached.model =
+		clu_pg_decode((const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), context);
+	prepare_scorer(&fresh.cached, context);
+	fresh.key = MemoryContextAlloc(context, fresh.key_size);
+	memcpy(fresh.key, value, fresh.key_size);
+	if ((void *) bytes != (void *) value)
+		pfree(bytes);
+	e = make_room(c);
+	*e = fresh;
+	return e;
+}
+
+clu_pg_cached *
+clu_pg_model(FunctionCallInfo fcinfo, int argument)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(argument));
+	cache		   *c = fcinfo->flinfo->fn_extra;
+	entry		   *e;
+	Size			size;
+
+	/* an indirect pointer says nothing about what it points to */
+	if (VARATT_IS_EXTERNAL_INDIRECT(value))
+		value = PG_DETOAST_DATUM_PACKED(PointerGetDatum(value));
+	size = VARSIZE_ANY(value);
+	if (c == NULL)
+	{
+		c = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(cache));
+		c->context = fcinfo->flinfo->fn_mcxt;
+		fcinfo->flinfo->fn_extra = c;
+	}
+	e = find(c, value, size);
+	if (e == NULL)
+		e = add(c, value, size);
+	e->used = ++c->clock;
+	return &e->cached;
+}
+
+bool
+clu_pg_same_model(Datum datum, const struct varlena *model)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(datum);
+	Size			size = toast_raw_datum_size(datum) - VARHDRSZ;
+	Size			compared = size <= WHOLE_BYTES ? size : CLU_MODEL_HEADER;
+	bool			same;
+
+	if (size != VARSIZE_ANY_EXHDR(model))
+		return false;
+	if (!VARATT_IS_EXTERNAL(value) && !VARATT_IS_COMPRESSED(value))
+		return memcmp(VARDATA_ANY(value), VARDATA_ANY(model), compared) == 0;
+	value = PG_DETOAST_DATUM_SLICE(datum, 0, compared);
+	same = memcmp(VARDATA_ANY(value), VARDATA_ANY(model), compared) == 0;
+	pfree(value);
+	return same;
+}

@@ -1,0 +1,74 @@
+/*
+ * pg_clustering.h
+ *		What the PostgreSQL side shares: reading points, running the core, caching models.
+ */
+#ifndef PG_CLUSTERING_H
+#define PG_CLUSTERING_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "base.h"
+#include "model.h"
+#include "score.h"
+
+/* ---- interrupts and memory for the core (runtime.c) ---- */
+
+/* CHECK_FOR_INTERRUPTS as the core calls it. */
+extern const clu_interrupt clu_pg_interrupt;
+
+/*
+ * Memory for an arena of this size, aligned for the core; an error where it is more than can be
+ * addressed.  The arena is empty, ready for the layout functions to be run again.
+ */
+extern void clu_pg_arena(clu_arena *arena, MemoryContext context);
+
+/* ---- points (point.c) ---- */
+
+/*
+ * A one-dimensional array as it lies in a datum, possibly unaligned and with a short header;
+ * nothing is copied unless it was compressed or stored out of line.
+ */
+typedef struct clu_pg_point
+{
+	int			 d;
+	Oid			 type; /* of the elements */
+	const char	*data;
+	const bits8 *nulls; /* NULL: none */
+} clu_pg_point;
+
+/* Read the header; an error for other shapes.  where is 0 or the position of the row. */
+extern void clu_pg_point_open(clu_pg_point *point, Datum datum, int64 where);
+
+/* The bytes in which the values are kept: 4 for real, else 8; an error for what is no number. */
+extern int clu_pg_point_width(Oid element_type);
+
+/*
+ * Copy the values to floats (width 4) or doubles (width 8); false where an element is NULL, NaN
+ * or infinite, with its subscript.
+ */
+extern bool clu_pg_point_read(const clu_pg_point *point, int width, void *values, int *invalid);
+
+/* The error for what clu_pg_point_read found. */
+extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where, bool may_skip)
+	pg_attribute_noreturn();
+
+/* ---- models (model_cache.c) ---- */
+
+typedef struct clu_pg_cached
+{
+	clu_model *model;
+	clu_scorer scorer;
+	double	  *row; /* d: scratch for a point */
+} clu_pg_cached;
+
+/* The decoded model of an argument, kept in fn_extra from row to row. */
+extern clu_pg_cached *clu_pg_model(FunctionCallInfo fcinfo, int argument);
+
+/* Whether a datum is the model with these bytes (of which at least the header is there). */
+extern bool clu_pg_same_model(Datum datum, const struct varlena *model);
+
+#endif

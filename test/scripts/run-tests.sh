@@ -1,0 +1,125 @@
+#!/bin/bash
+# run-tests.sh
+#	What `make test` runs inside the sandbox.  Every group says what it counted, and prints its
+#	whole log when something failed.  The last line adds up: "N passed, M failed".
+set -euo pipefail
+. test/scripts/common.sh
+
+passed=0
+failed=0
+log=$(mktemp)
+trap 'stop_server; rm -f "$log"' EXIT
+
+# Compilers to build with; the last one's build is installed and tested.
+compilers() {
+	if [ -n "${CC:-}" ]; then
+		say "$CC"
+		return
+	fi
+	command -v clang || compgen -c clang- | grep -xE 'clang-[0-9]+' | sort -V | tail -n 1
+	say gcc
+}
+
+report() {
+	local name=$1 good=$2 bad=$3
+
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	if [ "$bad" -gt 0 ]; then cat "$log"; fi
+	say "$name: $good passed, $bad failed"
+}
+
+# step NAME COMMAND...: a command that passes or fails as one, or says that it had to be skipped
+step() {
+	local name=$1
+
+	shift
+	if ! "$@" >"$log" 2>&1; then
+		report "$name" 0 1
+	elif ! grep '^SKIPPED: ' "$log"; then
+		report "$name" 1 0
+	fi
+}
+
+# Lines of tests in the log: TAP, which pg_regress speaks since 16, and what it printed before.
+# A test that was skipped did not pass; one that is still to do did not fail.
+count() {
+	local verdict=$1
+
+	awk -v verdict="$verdict" '
+		/# (SKIP|TODO)/ { next }
+		/^ok [0-9]/ || /^test .* \.\.\. ok/ { n["passed"]++ }
+		/^not ok [0-9]/ || /^test .* \.\.\. FAILED/ { n["failed"]++ }
+		END { print n[verdict] + 0 }' "$log"
+}
+
+# suite NAME COMMAND...: a command that prints one line for each test.  One that crashed, ended
+# early or ran nothing has failed, whatever it printed.
+suite() {
+	local name=$1 status=0 good bad
+
+	shift
+	"$@" >"$log" 2>&1 || status=$?
+	good=$(count passed)
+	bad=$(count failed)
+	if [ "$bad" = 0 ] && { [ $status != 0 ] || [ "$good" = 0 ]; }; then bad=1; fi
+	grep '# SKIP' "$log" || true
+	report "$name" "$good" "$bad"
+}
+
+build() {
+	make clean &&
+		make --jobs="$(nproc)" WERROR=1 CC="$1"
+}
+
+# The core must not be able to see the server.
+core_is_apart() {
+	local status=0
+
+	echo '#include "postgres.h"' >src/core/boundary.c
+	! make src/core/boundary.o || status=1
+	rm -f src/core/boundary.*
+	return $status
+}
+
+unit_tests() {
+	make --jobs="$(nproc)" unit WERROR=1 PROVE_FLAGS=--verbose "$@"
+}
+
+sql_tests() {
+	local status=0
+
+	make installcheck TAP_TESTS= || status=$?
+	[ $status = 0 ] || { cat regression.diffs; tail -n 50 "$server/log"; }
+	return $status
+}
+
+tap_tests() {
+	local status=0
+
+	make prove_installcheck PROVE_FLAGS=--verbose || status=$?
+	[ $status = 0 ] || tail -n 100 tmp_check/log/*
+	return $status
+}
+
+main() {
+	local compiler
+
+	say "PostgreSQL: $("$PG_CONFIG" --version)"
+	step format make format-check
+	step 'boundary of the core' core_is_apart
+	for compiler in $(compilers); do
+		step "build with ${compiler##*/}" build "$compiler"
+		suite "unit tests as shipped, ${compiler##*/}" unit_tests SANITIZE= CC="$compiler"
+	done
+	suite "unit tests with sanitizers, ${compiler##*/}" unit_tests CC="$compiler"
+	step install make install
+	step 'start a server' start_server
+	suite 'SQL tests' sql_tests
+	stop_server
+	suite 'TAP tests' tap_tests
+	say "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}
+
+main

@@ -1,0 +1,197 @@
+/*
+ * model_values.h
+ *		Models and values for the tests of the model format.
+ *
+ * Values to be decoded lie in memory of their exact length, so that a sanitizer sees every step
+ * beyond the end.
+ */
+#ifndef MODEL_VALUES_H
+#define MODEL_VALUES_H
+
+#include "hash.h"
+#include "little_endian.h"
+#include "model_bytes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int tests = 0;
+static int failures = 0;
+
+static void
+ok(bool passed, const char *text)
+{
+	tests++;
+	failures += !passed;
+	printf("%sok %d - %s\n", passed ? "" : "not ", tests, text);
+}
+
+static uint64_t state = 1;
+
+/* xorshift64 (Marsaglia 2003) */
+static uint64_t
+random_below(uint64_t n)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state % n;
+}
+
+static double
+random_unit(void)
+{
+	return (double) random_below(1 << 20) / (1 << 20);
+}
+
+/* ---- values and models ---- */
+
+typedef struct value
+{
+	uint8_t *bytes;
+	size_t	 length;
+} value;
+
+static value
+encode(clu_model *model)
+{
+	value v = {NULL, clu_encoded_size(model)};
+
+	v.bytes = malloc(v.length);
+	clu_encode(model, v.bytes);
+	return v;
+}
+
+/* Decode into memory of the size that was asked for; *memory is for free. */
+static clu_status
+decode(value v, clu_model *model, void **memory, clu_error *error)
+{
+	clu_arena  arena = {NULL, 0};
+	clu_status status = clu_decode_header(model, v.bytes, v.length, error);
+
+	*memory = NULL;
+	if (status != CLU_OK)
+		return status;
+	clu_decode_layout(model, &arena);
+	*memory = aligned_alloc(CLU_ALIGNMENT, arena.used);
+	arena = (clu_arena) {*memory, 0};
+	clu_decode_layout(model, &arena);
+	return clu_decode_body(model, v.bytes, v.length, NULL, error);
+}
+
+/* Whether it decodes, and encodes to the same bytes. */
+static bool
+round_trip(value v, bool *decoded)
+{
+	clu_model model;
+	clu_error error;
+	void	 *memory;
+	bool	  same = true;
+
+	*decoded = decode(v, &model, &memory, &error) == CLU_OK;
+	if (*decoded)
+	{
+		value again = encode(&model);
+
+		same = again.length == v.length && memcmp(again.bytes, v.bytes, v.length) == 0;
+		free(again.bytes);
+	}
+	free(memory);
+	return same;
+}
+
+static void
+fill_covariance(clu_model *model)
+{
+	size_t d = (size_t) model->d;
+	size_t count = clu_covariance_count(model->algorithm, model->structure, model->k, model->d);
+	bool   matrices = clu_check_scratch(model) > 0;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		size_t row = i / d % d, column = i % d;
+
+		model->covariance[i] = matrices ? (row == column ? 2.0 : 0.25) : 0.5 + random_unit();
+	}
+	model->options.value[CLU_COVARIANCE].integer = model->structure;
+	if (model->algorithm == CLU_GMM && model->structure == CLU_COV_FIXED)
+		clu_option_set_number(&model->options, CLU_VARIANCE, model->covariance[0]);
+}
+
+static void
+fill_fit(clu_model *model)
+{
+	bool mixture = clu_model_is_mixture(model);
+
+	model->flags = CLU_MODEL_FITTED | CLU_MODEL_CONVERGED | (mixture ? CLU_MODEL_LIKELIHOOD : 0);
+	model->rows = 1000;
+	model->skipped = 3;
+	model->total_weight = 998.5;
+	model->iterations = 17;
+	model->objective = mixture ? -INFINITY : 12.5;
+	model->log_likelihood = mixture ? INFINITY : 0;
+	for (int c = 0; c < model->k; c++)
+	{
+		model->size[c] = model->weight[c] * 1000;
+		model->cost[c] = mixture ? 0 : random_unit();
+	}
+	model->trace_count = 3;
+	model->trace = malloc(model->trace_count * sizeof(clu_trace));
+	for (uint32_t i = 0; i < 3; i++)
+		model->trace[i] = (clu_trace) {1, i + 1, 100.0 - i, 50 - i};
+}
+
+static clu_model
+make_model(clu_algorithm algorithm, int structure, int k, int d, bool fitted)
+{
+	clu_model model = {0};
+
+	model.algorithm = algorithm;
+	model.structure = structure;
+	model.k = k;
+	model.d = d;
+	clu_options_default(&model.options, algorithm);
+	clu_model_bind(&model, calloc(clu_parameter_count(algorithm, structure, k, d), sizeof(double)));
+	for (int c = 0; c < k; c++)
+		model.weight[c] = 1.0 / k;
+	for (int i = 0; i < k * d; i++)
+		model.center[i] = algorithm == CLU_BERNOULLI ? random_unit() : 10 * random_unit() - 5;
+	if (algorithm == CLU_GMM)
+		fill_covariance(&model);
+	if (fitted)
+		fill_fit(&model);
+	return model;
+}
+
+static void
+drop_model(clu_model *model)
+{
+	free(model->parameter);
+	free(model->trace);
+}
+
+/* Number n of all kinds of models there are. */
+#define KINDS 16
+
+static clu_model
+kind_of_model(int n)
+{
+	static const int algorithms[8] = {CLU_KMEANS, CLU_KMEDIANS, CLU_BERNOULLI, CLU_GMM,
+									  CLU_GMM,	  CLU_GMM,		CLU_GMM,	   CLU_GMM};
+
+	return make_model((clu_algorithm) algorithms[n % 8], CLU_MAX(n % 8 - 3, 0), 1 + n % 3,
+					  1 + n % 4, n >= 8);
+}
+
+static value
+kind_of_value(int n)
+{
+	clu_model model = kind_of_model(n);
+	value	  v = encode(&model);
+
+	drop_model(&model);
+	return v;
+}
+
+#endif
