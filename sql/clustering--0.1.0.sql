@@ -108,6 +108,119 @@ CREATE AGGREGATE kmeans_fit(x anyarray, start bytea, options jsonb, weight doubl
 COMMENT ON AGGREGATE kmeans_fit(anyarray, bytea, jsonb, double precision) IS
 	'fits a K-means model to rows, starting from a model, with options and row weights';
 
+-- ---- options ----
+
+CREATE FUNCTION kmeans_options(
+	init text DEFAULT 'k-means++',
+	n_init integer DEFAULT 1,
+	max_iter integer DEFAULT 300,
+	tol double precision DEFAULT 0,
+	seed bigint DEFAULT 0,
+	beta double precision DEFAULT NULL,
+	invalid text DEFAULT 'error',
+	allow_fewer boolean DEFAULT false
+) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clustering_kmeans_options'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmeans_options(text, integer, integer, double precision, bigint, double precision, text, boolean) IS
+	'builds and checks the options of a K-means fit; a NULL is left out';
+
+CREATE FUNCTION kmedians_options(
+	init text DEFAULT 'k-means++',
+	n_init integer DEFAULT 1,
+	max_iter integer DEFAULT 300,
+	tol double precision DEFAULT 0,
+	seed bigint DEFAULT 0,
+	invalid text DEFAULT 'error',
+	allow_fewer boolean DEFAULT false
+) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_options'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_options(text, integer, integer, double precision, bigint, text, boolean) IS
+	'builds and checks the options of a K-medians fit; a NULL is left out';
+
+CREATE FUNCTION gmm_options(
+	init text DEFAULT 'k-means++',
+	n_init integer DEFAULT 1,
+	max_iter integer DEFAULT 300,
+	tol double precision DEFAULT 1e-6,
+	seed bigint DEFAULT 0,
+	covariance text DEFAULT 'full',
+	variance double precision DEFAULT 1,
+	reg_covar double precision DEFAULT NULL,
+	weights text DEFAULT 'free',
+	invalid text DEFAULT 'error',
+	allow_fewer boolean DEFAULT false
+) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clustering_gmm_options'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_options(text, integer, integer, double precision, bigint, text, double precision, double precision, text, text, boolean) IS
+	'builds and checks the options of a Gaussian mixture fit; a NULL is left out';
+
+CREATE FUNCTION bernoulli_options(
+	init text DEFAULT 'k-means++',
+	n_init integer DEFAULT 1,
+	max_iter integer DEFAULT 300,
+	tol double precision DEFAULT 1e-6,
+	seed bigint DEFAULT 0,
+	weights text DEFAULT 'free',
+	smoothing double precision DEFAULT 0,
+	invalid text DEFAULT 'error',
+	allow_fewer boolean DEFAULT false
+) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_options'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_options(text, integer, integer, double precision, bigint, text, double precision, text, boolean) IS
+	'builds and checks the options of a Bernoulli mixture fit; a NULL is left out';
+
+-- ---- models made by hand ----
+
+CREATE FUNCTION kmeans_model(centers double precision[]) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmeans_model'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION kmeans_model(double precision[]) IS
+	'makes a K-means model from its centers, an array [clusters][dimensions]';
+
+CREATE FUNCTION kmedians_model(centers double precision[]) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_model'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_model(double precision[]) IS
+	'makes a K-medians model from its centers, an array [clusters][dimensions]';
+
+CREATE FUNCTION gmm_model(
+	weights double precision[],
+	means double precision[],
+	covariances double precision[],
+	covariance text DEFAULT 'full'
+) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_model'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_model(double precision[], double precision[], double precision[], text) IS
+	'makes a Gaussian mixture from its parameters; without weights all components weigh the same';
+
+CREATE FUNCTION bernoulli_model(
+	weights double precision[],
+	theta double precision[]
+) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_model'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_model(double precision[], double precision[]) IS
+	'makes a Bernoulli mixture from its parameters; without weights all components weigh the same';
+
+-- ---- models as JSON ----
+
+CREATE FUNCTION cluster_to_json(model bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clustering_cluster_to_json'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_to_json(bytea) IS
+	'all that a model contains, as JSON';
+
+CREATE FUNCTION cluster_from_json(model jsonb) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_cluster_from_json'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_from_json(jsonb) IS
+	'the model that cluster_to_json has described, byte for byte';
+
 -- ---- apply ----
 
 CREATE FUNCTION cluster_predict(model bytea, x anyarray) RETURNS integer
@@ -194,8 +307,6 @@ CREATE FUNCTION cluster_trace(
 	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE ROWS 50;
 COMMENT ON FUNCTION cluster_trace(bytea) IS
 	'the fit of a model as it went, iteration by iteration';
-
-
 
 /* ---- compare two labellings ---- */
 

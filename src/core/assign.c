@@ -299,41 +299,39 @@ scan_exactly(pass *p, const uint32_t *queue, int n)
 		settle(p, queue[lane], (uint32_t) index[lane], exact_gap(a, least[lane], second[lane]));
 }
 
+/* Eight rows, centred and scaled, into eight lanes. */
+#define FILL_EIGHT(type)                                                                        \
+	do                                                                                          \
+	{                                                                                           \
+		const type *r[8];                                                                       \
+                                                                                                \
+		for (int i = 0; i < 8; i++)                                                             \
+			r[i] = (const type *) x + (size_t) queue[lane + i < n ? lane + i : 0] * (size_t) d; \
+		for (int j = 0; j < d; j++)                                                             \
+			for (int i = 0; i < 8; i++)                                                         \
+				panel[j * CLU_LANES + lane + i] = (float) ((r[i][j] - shift[j]) * unit);        \
+	} while (0)
+
 /* Centred and scaled rows, and their squared norms. */
 static void
-fill_filter_panel(const pass *p, const uint32_t *queue, int n, float *norm)
+fill_filter_panel(const pass *p, const uint32_t *queue, int n, float *restrict norm)
 {
-	const clu_assigner *a = p->a;
-	const double	   *shift = a->frame->shift;
-	double				unit = a->frame->unit;
-	int					d = a->d;
+	const double *restrict shift = p->a->frame->shift;
+	const void *restrict x = p->block->x;
+	float *restrict panel = p->a->filter_panel;
+	double unit = p->a->frame->unit;
+	int	   d = p->a->d;
 
-	for (int lane = 0; lane < CLU_LANES; lane++)
-	{
-		size_t at = (size_t) queue[lane < n ? lane : 0] * (size_t) d;
-		float *out = a->filter_panel + lane;
-
+	for (int lane = 0; lane < CLU_LANES; lane += 8)
 		if (p->block->width == 8)
-		{
-			const double *x = (const double *) p->block->x + at;
-
-			for (int j = 0; j < d; j++)
-				out[j * CLU_LANES] = (float) ((x[j] - shift[j]) * unit);
-		}
+			FILL_EIGHT(double);
 		else
-		{
-			const float *x = (const float *) p->block->x + at;
-
-			for (int j = 0; j < d; j++)
-				out[j * CLU_LANES] = (float) ((x[j] - shift[j]) * unit);
-		}
-	}
+			FILL_EIGHT(float);
 	for (int lane = 0; lane < CLU_LANES; lane++)
 		norm[lane] = 0;
 	for (int j = 0; j < d; j++)
 		for (int lane = 0; lane < CLU_LANES; lane++)
-			norm[lane] +=
-				a->filter_panel[j * CLU_LANES + lane] * a->filter_panel[j * CLU_LANES + lane];
+			norm[lane] += panel[j * CLU_LANES + lane] * panel[j * CLU_LANES + lane];
 }
 
 static void

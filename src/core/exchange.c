@@ -21,7 +21,9 @@
 #include <string.h>
 
 #define MOST_ROUNDS 50
-#define MOST_CLUSTERS 20000 /* all pairs are looked at; beyond, the time goes elsewhere */
+#define MOST_CLUSTERS 5000 /* all pairs are looked at; beyond, that takes too long */
+#define WORTH_A_ROUND 2e-4 /* what a round must have gained for another one */
+#define HOPELESS_STEPS 30  /* steps like the last one that may be missing to break even */
 #define SPLIT_ITERATIONS 6
 
 void
@@ -293,6 +295,8 @@ try_exchange(clu_fit *fit)
 	if (state->trials == CLU_MOST_TRIALS)
 		return CLU_FINAL;
 	for (int a = 0; a < k; a++)
+	{
+		clu_check(fit->interrupt);
 		for (int c = 0; c < k; c++)
 			if (state->partner[a] != a && c != a && c != state->partner[a] &&
 				state->gain[c] - state->loss[a] > best && !tried(state, a, c))
@@ -301,12 +305,14 @@ try_exchange(clu_fit *fit)
 				pair = a;
 				split = c;
 			}
+	}
 	if (pair < 0)
 		return CLU_FINAL;
 	state->tried_pair[state->trials] = pair;
 	state->tried_split[state->trials++] = split;
 	exchange(fit, pair, state->partner[pair], split);
 	state->last_objective = fit->objective = INFINITY;
+	state->attempting = true;
 	return CLU_ATTEMPT;
 }
 
@@ -335,6 +341,21 @@ restore_saved(clu_fit *fit)
 	fit->objective = state->saved_objective;
 	fit->iteration = state->saved_iteration;
 	fit->converged = true;
+	state->attempting = false;
+}
+
+/*
+ * An attempt that is so far above the optimum that it began from, and gets nearer so slowly, won't
+ * come below.  The decrease from step to step only ever gets smaller, or nearly so.
+ */
+bool
+clu_exchange_hopeless(const clu_fit *fit)
+{
+	const clu_kmeans *state = fit->state;
+	double			  decrease = state->last_objective - fit->objective;
+
+	return state->attempting && state->last_objective < INFINITY &&
+		   fit->objective - state->saved_objective > HOPELESS_STEPS * decrease;
 }
 
 clu_improvement
@@ -350,6 +371,9 @@ clu_exchange(clu_fit *fit, bool converged, clu_random *random)
 		restore_saved(fit);
 		return try_exchange(fit);
 	}
+	state->attempting = false;
+	if (state->trying && fit->objective > state->saved_objective * (1 - WORTH_A_ROUND))
+		return CLU_FINAL;
 	if (state->rounds++ >= MOST_ROUNDS)
 		return CLU_FINAL;
 	list_members(state, fit->points->n, k);

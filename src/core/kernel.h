@@ -79,6 +79,7 @@ size_t clu_packed_size(int k, int d);
 void   clu_pack_centers(const double *centers, int k, int d, double *packed);
 
 /* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
-void clu_panel_fill(double *panel, const void *x, int width, int d, const uint32_t *row, int n);
+void clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,
+					const uint32_t *row, int n);
 
 #endif

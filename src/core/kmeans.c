@@ -90,7 +90,7 @@ reset(clu_fit *fit)
 	state->has_previous = false;
 	state->last_objective = INFINITY;
 	state->rounds = 0;
-	state->trying = false;
+	state->trying = state->attempting = false;
 }
 
 static void
@@ -138,7 +138,7 @@ settled(clu_fit *fit)
 	clu_kmeans *state = fit->state;
 	double		tol = clu_option_number(&fit->model.options, CLU_TOL);
 
-	if (fit->changed == 0)
+	if (fit->changed == 0 || clu_exchange_hopeless(fit))
 		return true;
 	return tol > 0 && state->last_objective < INFINITY &&
 		   state->last_objective - fit->objective < tol * state->last_objective;

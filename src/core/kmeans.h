@@ -36,6 +36,7 @@ typedef struct clu_kmeans
 
 	/* the local optimum that a trial started from */
 	bool	trying;
+	bool	attempting; /* the run is an attempt that hasn't proven itself */
 	double *saved;		/* centres, k * d */
 	double *saved_size; /* k */
 	double	saved_objective;
@@ -51,5 +52,6 @@ typedef struct clu_kmeans
  */
 void			clu_exchange_layout(clu_kmeans *state, clu_arena *arena, int k, int d);
 clu_improvement clu_exchange(clu_fit *fit, bool converged, clu_random *random);
+bool			clu_exchange_hopeless(const clu_fit *fit);
 
 #endif

@@ -79,8 +79,17 @@ check_options(const clu_model *model, clu_error *error)
 {
 	const clu_options *options = &model->options;
 
+	for (int option = 0; option < CLU_OPTION_COUNT; option++)
+	{
+		clu_options alone = *options;
+
+		alone.set &= 1u << option;
+		if (!clu_options_valid(&alone, model->algorithm))
+			return damaged(error, "Option {found} is out of range, or not for the algorithm.", 0,
+						   option);
+	}
 	if (!clu_options_valid(options, model->algorithm))
-		return damaged(error, "An option is out of range or not one of the algorithm.", 0, 0);
+		return damaged(error, "There are unknown options.", 0, options->set);
 	if (clu_option_is_set(options, CLU_COVARIANCE) &&
 		clu_option_integer(options, CLU_COVARIANCE) != model->structure)
 		return damaged(error,

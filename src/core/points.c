@@ -290,18 +290,32 @@ unit_for(double largest)
 	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent, -1000)) : 1.0;
 }
 
+/* The largest absolute value of every column. */
 static void
-find_largest_values(clu_points *points, const clu_rows *rows)
+find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
 {
-	memset(points->largest, 0, sizeof(double) * (size_t) rows->d);
+	double *largest = points->largest;
+	size_t	d = (size_t) rows->d;
+
+	memset(largest, 0, d * sizeof(double));
 	for (size_t i = 0; i < rows->n; i++)
-		for (int j = 0; j < rows->d; j++)
-			points->largest[j] = fmax(points->largest[j], fabs(value_at(rows, (uint32_t) i, j)));
+	{
+		for (size_t j = 0; j < d; j++)
+		{
+			double value = rows->width == 8 ? fabs(((const double *) rows->x)[i * d + j])
+											: fabsf(((const float *) rows->x)[i * d + j]);
+
+			largest[j] = value > largest[j] ? value : largest[j];
+		}
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
 }
 
 /* What the weights add up to, whether all are whole numbers, and their unit. */
 static clu_status
-sum_weights(clu_points *points, const clu_rows *rows, clu_error *error)
+sum_weights(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt,
+			clu_error *error)
 {
 	double	largest = 1, rough = 0, scale;
 	int64_t hi = 0, lo = 0;
@@ -328,8 +342,11 @@ sum_weights(clu_points *points, const clu_rows *rows, clu_error *error)
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		clu_exact_add(&hi, &lo, rows->w[i] / points->weight_unit, scale);
-		if (i % CLU_EXACT_CARRY == 0)
+		if (i % CHECK_ROWS == 0)
+		{
 			clu_exact_carry(&hi, &lo, 1);
+			clu_check(interrupt);
+		}
 	}
 	clu_exact_carry(&hi, &lo, 1);
 	points->total_weight = clu_dd_value(clu_exact_value(hi, lo, scale));
@@ -389,13 +406,13 @@ clu_status
 clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
 					const clu_interrupt *interrupt, clu_error *error)
 {
-	clu_status status = sum_weights(points, rows, error);
+	clu_status status = sum_weights(points, rows, interrupt, error);
 	double	   largest = 0;
 	size_t	   to = 0;
 
 	if (status != CLU_OK)
 		return status;
-	find_largest_values(points, rows);
+	find_largest_values(points, rows, interrupt);
 	for (int j = 0; j < rows->d; j++)
 		largest = fmax(largest, points->largest[j]);
 	points->unit = rows->width == 8 ? unit_for(largest) : 1.0;

@@ -21,6 +21,12 @@ verbs_of(clu_algorithm algorithm)
 	return NULL;
 }
 
+bool
+clu_score_known(clu_algorithm algorithm)
+{
+	return verbs_of(algorithm) != NULL;
+}
+
 void
 clu_score_layout(clu_scorer *scorer, clu_arena *arena, const clu_model *model)
 {

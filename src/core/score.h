@@ -38,6 +38,9 @@ struct clu_scorer
 	void				  *tables;
 };
 
+/* Whether models of the algorithm can be applied. */
+bool clu_score_known(clu_algorithm algorithm);
+
 /* The model, with its arrays, must stay where it is as long as the scorer is used. */
 void clu_score_layout(clu_scorer *scorer, clu_arena *arena, const clu_model *model);
 void clu_score_prepare(clu_scorer *scorer);

@@ -13,6 +13,8 @@
 #include "assign.h"
 #include "elementary.h"
 
+#define MOST_CANDIDATES 32 /* 2 + ln(2^31) is 23 */
+
 typedef struct seeding
 {
 	clu_seeder			*s;
@@ -46,6 +48,8 @@ clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, in
 	CLU_TAKE(arena, s->gain, (size_t) s->candidates);
 	CLU_TAKE(arena, s->panel, dims * CLU_LANES);
 	CLU_TAKE(arena, s->distance, (size_t) s->candidates * CLU_LANES);
+	s->keeps = s->candidates * 4 <= d; /* the memory is a quarter of that of the points */
+	CLU_TAKE(arena, s->kept, s->keeps ? clu_size_product((size_t) s->candidates, n) : 0);
 	CLU_TAKE(arena, s->row, dims);
 }
 
@@ -89,6 +93,9 @@ add_gains(seeding *at, const uint32_t *queue, int n, const int *which, int activ
 			if (less > 0)
 				gain += clu_weight(at->points->w, queue[lane]) * less;
 		}
+		for (int lane = 0; lane < n && s->keeps; lane++)
+			s->kept[(size_t) which[a] * at->points->n + queue[lane]] =
+				s->distance[a * CLU_LANES + lane];
 		s->gain[which[a]] += gain;
 	}
 }
@@ -98,7 +105,7 @@ gains_from_list(seeding *at, int list, int candidates)
 {
 	clu_seeder *s = at->s;
 	uint32_t	queue[CLU_LANES];
-	int			which[64], active = 0, queued = 0;
+	int			which[MOST_CANDIDATES], active = 0, queued = 0;
 	double		least = INFINITY;
 	size_t		d = (size_t) s->d;
 
@@ -159,9 +166,25 @@ make_room(seeding *at, const double *center)
 	at->used = to;
 }
 
+/* What the new centre costs the queued points: as a candidate it may have been asked already. */
+static void
+fresh_distances(seeding *at, const uint32_t *queue, int n, const double *center, int candidate)
+{
+	clu_seeder *s = at->s;
+
+	if (s->keeps && candidate >= 0)
+	{
+		for (int lane = 0; lane < n; lane++)
+			s->distance[lane] = s->kept[(size_t) candidate * at->points->n + queue[lane]];
+		return;
+	}
+	clu_panel_fill(s->panel, at->points->x, at->points->width, s->d, queue, n);
+	clu_kernel->distances(s->metric, s->panel, s->d, center, 1, s->distance);
+}
+
 /* Move the points of a list that are nearer to the new centre into the new list. */
 static void
-take_from_list(seeding *at, int list, const double *center, int fresh)
+take_from_list(seeding *at, int list, const double *center, int fresh, int candidate)
 {
 	clu_seeder *s = at->s;
 	uint32_t   *member = s->member + s->first[list];
@@ -191,8 +214,7 @@ take_from_list(seeding *at, int list, const double *center, int fresh)
 		}
 		if (queued == 0)
 			break;
-		clu_panel_fill(s->panel, at->points->x, at->points->width, s->d, queue, queued);
-		clu_kernel->distances(s->metric, s->panel, s->d, center, 1, s->distance);
+		fresh_distances(at, queue, queued, center, candidate);
 		for (int lane = 0; lane < queued; lane++)
 		{
 			uint32_t point = queue[lane];
@@ -215,7 +237,7 @@ take_from_list(seeding *at, int list, const double *center, int fresh)
 }
 
 static void
-take_center(seeding *at, uint32_t point)
+take_center(seeding *at, uint32_t point, int candidate)
 {
 	clu_seeder *s = at->s;
 	int			fresh = at->found;
@@ -228,7 +250,7 @@ take_center(seeding *at, uint32_t point)
 	s->count[fresh] = 0;
 	s->potential[fresh] = s->farthest[fresh] = 0;
 	for (int list = 0; list < at->found; list++)
-		take_from_list(at, list, center, fresh);
+		take_from_list(at, list, center, fresh, candidate);
 	at->used += s->count[fresh];
 	at->found++;
 }
@@ -341,11 +363,12 @@ draw_by_cost(const seeding *at)
 	return any ? last : draw_unchosen(at);
 }
 
-static uint32_t
-best_candidate(seeding *at)
+/* Draw candidates and take the one that lowers the total cost most. */
+static void
+take_best_candidate(seeding *at)
 {
 	clu_seeder *s = at->s;
-	uint32_t	drawn[64];
+	uint32_t	drawn[MOST_CANDIDATES];
 	int			best = 0;
 
 	for (int c = 0; c < s->candidates; c++)
@@ -359,7 +382,10 @@ best_candidate(seeding *at)
 	for (int c = 1; c < s->candidates; c++)
 		if (s->gain[c] > s->gain[best])
 			best = c;
-	return s->gain[best] > 0 ? drawn[best] : draw_unchosen(at);
+	if (s->gain[best] > 0)
+		take_center(at, drawn[best], best);
+	else
+		take_center(at, draw_unchosen(at), -1);
 }
 
 void
@@ -372,7 +398,7 @@ clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, double *center, 
 	take_first_center(&at, draw_by_weight(&at));
 	while (at.found < seeder->k)
 	{
-		take_center(&at, best_candidate(&at));
+		take_best_candidate(&at);
 		clu_check(interrupt);
 	}
 }

@@ -44,6 +44,8 @@ typedef struct clu_seeder
 	double *gain;	   /* candidates */
 	double *panel;	   /* 32 * d */
 	double *distance;  /* 32 * candidates */
+	double *kept;	   /* candidates * n: what each costs the points in its reach; see keeps */
+	bool	keeps;	   /* reading the points again would take longer */
 	double *row;	   /* d */
 } clu_seeder;
 

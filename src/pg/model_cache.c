@@ -88,6 +88,10 @@ prepare_scorer(clu_pg_cached *cached, MemoryContext context)
 {
 	clu_arena arena = {0};
 
+	if (!clu_score_known(cached->model->algorithm))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("%s models can't be applied yet",
+							   clu_algorithm_name(cached->model->algorithm))));
 	for (int pass = 0; pass < 2; pass++)
 	{
 		if (pass == 1)

@@ -112,7 +112,7 @@ check_shape(const Numbers *numbers, const char *wanted, int ndim, const int *dim
 		fits = dims[i] < 0 || dims[i] == ARR_DIMS(numbers->array)[i];
 	if (!fits)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("%s has the wrong shape", numbers->name),
+						errmsg("argument \"%s\" has the wrong shape", numbers->name),
 						errdetail("Expected %s, found %s.", wanted, shape_of(numbers->array))));
 }
 
@@ -147,7 +147,7 @@ set_weights(clu_model *model, const Numbers *weights)
 	for (int c = 0; c < model->k; c++)
 	{
 		if (weights->value[c] < 0)
-			report_element(weights, c, "not less than 0");
+			report_element(weights, c, "at least 0");
 		model->weight[c] = weights->value[c];
 		sum = clu_dd_add_double(sum, weights->value[c]);
 	}
@@ -243,12 +243,22 @@ symmetrise(double *matrix, int d, const char *name, int number)
 }
 
 static void
+check_variances(const Numbers *variances)
+{
+	for (int i = 0; i < variances->count; i++)
+		if (!(variances->value[i] > 0))
+			report_element(variances, i, "positive");
+}
+
+static void
 set_covariances(clu_model *model, const Numbers *covariances)
 {
 	Size elements = (Size) model->d * model->d;
 	int matrices = model->structure == CLU_COV_FULL ? model->k : (model->structure == CLU_COV_TIED);
 
 	check_covariance_shape(model, covariances);
+	if (matrices == 0)
+		check_variances(covariances);
 	memcpy(model->covariance, covariances->value, (Size) covariances->count * sizeof(double));
 	for (int c = 0; c < matrices; c++)
 		symmetrise(model->covariance + c * elements, model->d, covariances->name, c + 1);
