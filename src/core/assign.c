@@ -53,19 +53,20 @@ clu_frame_measure(clu_frame *frame, const clu_points *points, const clu_interrup
 	for (size_t first = 0; first < points->n; first += CLU_LANES)
 	{
 		uint32_t queue[CLU_LANES];
-		double	 distance[CLU_LANES];
+		double	 hi[CLU_LANES], lo[CLU_LANES];
 		int		 n = (int) CLU_MIN(points->n - first, CLU_LANES);
 
 		for (int lane = 0; lane < n; lane++)
 			queue[lane] = (uint32_t) first + (uint32_t) lane;
 		clu_panel_fill(frame->panel, points->x, points->width, points->d, queue, n);
-		clu_kernel->distances(CLU_SQUARED, frame->panel, points->d, frame->shift, 1, distance);
+		clu_kernel->deviations(frame->panel, points->d, frame->shift, hi, lo);
 		for (int lane = 0; lane < n; lane++)
 		{
-			double w = clu_weight(points->w, queue[lane]);
+			clu_dd w = {clu_weight(points->w, queue[lane]), 0};
 
-			largest = fmax(largest, distance[lane]);
-			frame->spread = clu_dd_add(frame->spread, clu_dd_two_product(w, distance[lane]));
+			largest = fmax(largest, hi[lane]);
+			frame->spread =
+				clu_dd_add(frame->spread, clu_dd_product(w, (clu_dd) {hi[lane], lo[lane]}));
 		}
 		if (first % 1024 == 0)
 			clu_check(interrupt);

@@ -4,6 +4,7 @@
  */
 #include "fit.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -87,7 +88,7 @@ record(clu_fit *fit)
 	clu_trace entry = {
 		.run = fit->run,
 		.iteration = (uint32_t) fit->iteration,
-		.objective = fit->objective * fit->objective_unit,
+		.objective = fmin(clu_in_input_units(fit, fit->objective), DBL_MAX),
 		.changed = fit->changed,
 	};
 
@@ -309,7 +310,7 @@ clu_fit_run(clu_fit *fit)
 	model->rows = (int64_t) fit->points->rows;
 	model->skipped = fit->skipped;
 	model->total_weight = fit->points->total_weight * fit->points->weight_unit;
-	fit->objective_unit = 1;
+	fit->objective_power = 0;
 	status = fit->verbs->begin(fit);
 	if (status == CLU_OK)
 		status = fit->start_model == NULL ? run_starts(fit) : run_from_model(fit);

@@ -93,9 +93,21 @@ struct clu_fit
 	int64_t	 iteration; /* of the run; of the winning one, in the end */
 	bool	 converged;
 	double	 objective;
-	double	 objective_unit; /* of the data's own units, in those of the points */
-	uint64_t changed;		 /* by the last pass */
+	int		 objective_power; /* of the points' unit, that the objective is measured in */
+	uint64_t changed;		  /* by the last pass */
 };
+
+/*
+ * An objective in the units in which the data came.  Multiplied step by step: the unit of an
+ * objective may overflow where the objective itself is small or zero.
+ */
+static inline double
+clu_in_input_units(const clu_fit *fit, double objective)
+{
+	for (int i = 0; i < fit->objective_power; i++)
+		objective *= fit->points->unit;
+	return objective * fit->points->weight_unit;
+}
 
 /* The verbs for an algorithm and its options; NULL where there are none. */
 const clu_verbs *clu_fit_verbs(clu_algorithm algorithm, const clu_options *options);

@@ -6,7 +6,7 @@
  * (panel[j * 32 + lane]).  A lane does what a plain loop over the dimensions would do, in the same
  * order, so that all instruction sets agree:
  *
- *	 - exact kernels (nearest, distances, point_distances, add_row) use no fused multiply-add, and
+ *	 - exact kernels (all but the filter) use no fused multiply-add, and
  *	   give the same bits everywhere;
  *	 - the filter works in single precision, with fused multiply-add where there is one.  Its
  *	   result is only ever used within a proven bound on its error (assign.c), so that the labels
@@ -49,6 +49,9 @@ typedef struct clu_kernels
 	/* All distances of 32 points: out[center * 32 + lane] */
 	void (*distances)(clu_metric metric, const double *panel, int d, const double *centers, int k,
 					  double *out);
+
+	/* Squared distances of 32 points to one centre, each as a double-double hi + lo. */
+	void (*deviations)(const double *panel, int d, const double *center, double *hi, double *lo);
 
 	/* All distances of one point; centres packed as packed[group][j][CLU_GROUP]. */
 	void (*point_distances)(clu_metric metric, const double *x, int d, const double *packed,

@@ -212,6 +212,58 @@ distances(clu_metric metric, const double *panel, int d, const double *centers, 
 		distances_metric(CLU_SQUARED, panel, d, centers, k, out);
 }
 
+/* ---- squared distances in double-double ---- */
+
+typedef struct vdd
+{
+	vd hi, lo;
+} vdd;
+
+/* Knuth's TwoSum and Dekker's TwoProduct, as in dd.h. */
+INLINE vdd
+vdd_two_sum(vd a, vd b)
+{
+	vd sum = vd_add(a, b);
+	vd bb = vd_sub(sum, a);
+
+	return (vdd) {sum, vd_add(vd_sub(a, vd_sub(sum, bb)), vd_sub(b, bb))};
+}
+
+INLINE vdd
+vdd_square(vd a)
+{
+	vd product = vd_mul(a, a);
+	vd t = vd_mul(a, vd_set(134217729.0));
+	vd high = vd_sub(t, vd_sub(t, a));
+	vd low = vd_sub(a, high);
+	vd cross = vd_mul(high, low);
+
+	return (vdd) {product, vd_add(vd_add(vd_sub(vd_mul(high, high), product), vd_add(cross, cross)),
+								  vd_mul(low, low))};
+}
+
+static void
+deviations(const double *panel, int d, const double *center, double *hi, double *lo)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
+	{
+		vdd sum = {vd_set(0), vd_set(0)};
+
+		for (int j = 0; j < d; j++)
+		{
+			vdd difference = vdd_two_sum(vd_load(panel + j * CLU_LANES + lane), vd_set(-center[j]));
+			vdd square = vdd_square(difference.hi);
+			vd	cross = vd_mul(difference.hi, difference.lo);
+			vdd total = vdd_two_sum(sum.hi, square.hi);
+
+			square.lo = vd_add(square.lo, vd_add(cross, cross));
+			sum = vdd_two_sum(total.hi, vd_add(total.lo, vd_add(sum.lo, square.lo)));
+		}
+		vd_store(hi + lane, sum.hi);
+		vd_store(lo + lane, sum.lo);
+	}
+}
+
 /* ---- one point against all centres: centres in lanes ---- */
 
 #define GROUP_VECTORS (CLU_GROUP / VD_LANES)
@@ -326,6 +378,7 @@ const clu_kernels KERNEL_TABLE = {
 	.filter = filter,
 	.nearest = nearest,
 	.distances = distances,
+	.deviations = deviations,
 	.point_distances = point_distances,
 	.add_row = add_row,
 };

@@ -25,6 +25,9 @@
 #include "algorithms.h"
 #include "exact.h"
 
+/* What is left of a sum of exact squares, by rounding, where nothing should be. */
+#define NOISE 0x1p-95
+
 static void
 layout(clu_fit *fit, clu_arena *arena)
 {
@@ -53,12 +56,11 @@ static clu_status
 begin(clu_fit *fit)
 {
 	clu_kmeans *state = fit->state;
-	double		unit = fit->points->unit;
 
 	clu_frame_measure(&state->frame, fit->points, fit->interrupt);
 	clu_sums_measure(&state->sums, fit->points);
 	state->assigner.frame = &state->frame;
-	fit->objective_unit = unit * unit * fit->points->weight_unit;
+	fit->objective_power = 2;
 	return CLU_OK;
 }
 
@@ -242,7 +244,9 @@ refit(clu_fit *fit)
 	for (int c = 0; c < fit->model.k; c++)
 		objective = clu_dd_add(objective, clu_dd_negate(refit_center(fit, c)));
 	state->last_objective = fit->objective;
-	fit->objective = fmax(clu_dd_value(objective), 0);
+	fit->objective = clu_dd_value(objective);
+	if (fit->objective < NOISE * state->frame.spread.hi)
+		fit->objective = 0;
 	return CLU_OK;
 }
 
@@ -299,9 +303,9 @@ restore(clu_fit *fit)
 	for (int c = 0; c < model->k; c++)
 	{
 		model->size[c] *= fit->points->weight_unit;
-		model->cost[c] *= fit->objective_unit;
+		model->cost[c] = clu_in_input_units(fit, model->cost[c]);
 	}
-	model->objective *= fit->objective_unit;
+	model->objective = clu_in_input_units(fit, model->objective);
 	for (size_t i = 0; i < (size_t) model->k * (size_t) model->d; i++)
 		model->center[i] *= fit->points->unit;
 }

@@ -78,7 +78,7 @@ begin(clu_fit *fit)
 		return clu_fail(fit->error, CLU_UNDERFLOW,
 						"Beta times a squared distance is beyond the range of double precision.", 0,
 						0);
-	fit->objective_unit = unit * unit * fit->points->weight_unit;
+	fit->objective_power = 2;
 	return CLU_OK;
 }
 
@@ -269,7 +269,7 @@ restore(clu_fit *fit)
 
 	for (int c = 0; c < model->k; c++)
 		model->size[c] *= fit->points->weight_unit;
-	model->objective *= fit->objective_unit;
+	model->objective = clu_in_input_units(fit, model->objective);
 	for (size_t i = 0; i < (size_t) model->k * (size_t) model->d; i++)
 		model->center[i] *= fit->points->unit;
 }

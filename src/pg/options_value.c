@@ -126,18 +126,28 @@ clu_pg_options_read(JsonbContainer *object, clu_algorithm algorithm, clu_options
 			set_option(options, option, &value);
 }
 
+static void
+check_object(Jsonb *object, clu_algorithm algorithm)
+{
+	JsonbValue value;
+
+	if (JB_ROOT_IS_OBJECT(object))
+		return;
+	if (!JsonbExtractScalar(&object->root, &value))
+		value.type = jbvArray;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object"),
+			 errdetail("The value is %s.", clu_pg_json_describe(&value)),
+			 errhint("Build it with %s_options().", clu_algorithm_name(algorithm))));
+}
+
 void
 clu_pg_options_parse(Jsonb *object, clu_algorithm algorithm, clu_options *options)
 {
 	clu_options_default(options, algorithm);
 	if (object == NULL)
 		return;
-	if (!JB_ROOT_IS_OBJECT(object))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object"),
-			 errdetail("They are %s.", JB_ROOT_IS_SCALAR(object) ? "a single value" : "an array"),
-			 errhint("Build them with %s_options().", clu_algorithm_name(algorithm))));
+	check_object(object, algorithm);
 	clu_pg_options_read(&object->root, algorithm, options);
 }
 
