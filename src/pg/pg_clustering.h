@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "base.h"
+#include "compat.h"
 #include "model.h"
 #include "score.h"
 
@@ -53,8 +54,8 @@ extern int clu_pg_point_width(Oid element_type);
 extern bool clu_pg_point_read(const clu_pg_point *point, int width, void *values, int *invalid);
 
 /* The error for what clu_pg_point_read found. */
-extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where, bool may_skip)
-	pg_attribute_noreturn();
+pg_noreturn extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where,
+											bool may_skip);
 
 /* ---- models (model_cache.c) ---- */
 

@@ -207,9 +207,9 @@ static const hostile hostiles[] = {
 	{9, 168, UINT64_C(5), "An option has kind {found} instead of {expected}."},
 	{9, 168, UINT64_C(0x200000005),
 	 "The option key {found} is out of order."}, /* beta, before n_init */
-	{9, 176, UINT64_C(2), "An option is out of range or not one of the algorithm."},
+	{9, 176, UINT64_C(2), "Option {found} is out of range, or not for the algorithm."},
 	{9, 184, UINT64_C(0x100000000), "The option key {found} is out of order."},
-	{9, 224, BITS_NAN, "An option is out of range or not one of the algorithm."},
+	{9, 224, BITS_NAN, "Option {found} is out of range, or not for the algorithm."},
 	{9, 224, BITS_NEGATIVE_ZERO, "A number is a negative zero."},
 	{9, 280, 0, "The trace has a run or an iteration of number 0."},
 	{9, 280, UINT64_C(0x100000000), "The trace has a run or an iteration of number 0."},

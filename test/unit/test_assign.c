@@ -1,0 +1,517 @@
+/*
+ * test_assign.c
+ *		Labels are those of plain double arithmetic, whatever shortcut found them.
+ *
+ * Stand-alone; prints TAP.  The reference computes every distance with a plain loop and takes the
+ * least, the lowest number where several are equal; for every kernel, over many iterations of
+ * centres that move a little, a lot, or not at all.
+ */
+#include "fitting.h"
+
+#include "assign.h"
+
+/* ---- kernels ---- */
+
+static double
+plain_distance(clu_metric metric, const double *x, const double *c, int d)
+{
+	double sum = 0;
+
+	for (int j = 0; j < d; j++)
+		sum += metric == CLU_L1 ? fabs(x[j] - c[j]) : (x[j] - c[j]) * (x[j] - c[j]);
+	return sum;
+}
+
+/* Every kernel of distances, on random numbers of random sizes, against the plain loop. */
+static bool
+kernel_agrees(clu_metric metric, int d, int k, int width)
+{
+	clu_rows rows = make_rows(40, d, width);
+	double	*center = test_memory((size_t) k * (size_t) d * sizeof(double));
+	double	*packed = test_memory(clu_packed_size(k, d) * sizeof(double));
+	double	*panel = test_memory(sizeof(double) * CLU_LANES * (size_t) d);
+	double	*all = test_memory(sizeof(double) * CLU_LANES * (size_t) k);
+	double	*one = test_memory(sizeof(double) * (size_t) (k + CLU_GROUP));
+	double	*row = test_memory(sizeof(double) * (size_t) d);
+	double	 least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+	uint32_t queue[CLU_LANES];
+	int		 n = 1 + (int) random_below(CLU_LANES);
+	bool	 good = true;
+
+	for (size_t i = 0; i < rows.n; i++)
+		for (int j = 0; j < d; j++)
+			set_value(&rows, i, j, random_below(3) == 0 ? 1 : random_normal());
+	for (int i = 0; i < k * d; i++)
+		center[i] = random_below(3) == 0 ? 1 : random_normal();
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		queue[lane] = (uint32_t) random_below(rows.n);
+
+	clu_panel_fill(panel, rows.x, width, d, queue, n);
+	clu_kernel->nearest(metric, panel, d, center, k, least, second, index);
+	clu_kernel->distances(metric, panel, d, center, k, all);
+	clu_pack_centers(center, k, d, packed);
+	for (int lane = 0; lane < n; lane++)
+	{
+		double best = INFINITY, next = INFINITY;
+		int	   label = 0;
+
+		for (int j = 0; j < d; j++)
+			row[j] = get_value(&rows, queue[lane], j);
+		clu_kernel->point_distances(metric, row, d, packed, (k + CLU_GROUP - 1) / CLU_GROUP, one);
+		for (int c = 0; c < k; c++)
+		{
+			double distance = plain_distance(metric, row, center + (size_t) c * (size_t) d, d);
+
+			good = good && same_bits(one[c], distance) &&
+				   same_bits(all[c * CLU_LANES + lane], distance) &&
+				   same_bits(clu_distance(metric, row, center + (size_t) c * (size_t) d, d),
+							 distance);
+			if (distance < best)
+			{
+				next = best;
+				best = distance;
+				label = c;
+			}
+			else
+				next = fmin(next, distance);
+		}
+		for (int c = k; c < (k + CLU_GROUP - 1) / CLU_GROUP * CLU_GROUP; c++)
+			good = good && one[c] == INFINITY;
+		good = good && same_bits(least[lane], best) && same_bits(second[lane], next) &&
+			   index[lane] == label;
+	}
+	free_rows(&rows);
+	free(center);
+	free(packed);
+	free(panel);
+	free(all);
+	free(one);
+	free(row);
+	return good;
+}
+
+static void
+test_kernels(void)
+{
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		bool good = true;
+
+		if (!use_kernel(kernel))
+		{
+			ok(true, "distances of kernel %s # SKIP not on this machine", kernel_names[kernel]);
+			continue;
+		}
+		for (int repeat = 0; repeat < 600; repeat++)
+			good = good && kernel_agrees(repeat % 2 ? CLU_L1 : CLU_SQUARED,
+										 1 + (int) random_below(repeat % 10 ? 12 : 300),
+										 1 + (int) random_below(repeat % 7 ? 20 : 100),
+										 repeat % 4 < 2 ? 4 : 8);
+		ok(good, "distances of kernel %s are those of a plain loop, to the bit",
+		   kernel_names[kernel]);
+	}
+}
+
+/* ---- assignment over many iterations ---- */
+
+enum
+{
+	NORMAL,
+	CLUSTERED,
+	OFFSET,
+	INTEGERS,
+	SCALES,
+	ONE_OUTLIER,
+	DATA_KINDS
+};
+
+static const char *const data_names[] = {"normal", "clustered",		  "far from the origin",
+										 "small integers", "columns of different scales",
+										 "with one outlier"};
+
+enum
+{
+	CREEPING, /* all centres move a little, less and less */
+	ONE_MOVES,
+	JUMPING,
+	STANDING,
+	COINCIDING, /* several centres are the same */
+	DRIFTING,	/* all the same way */
+	MOVES
+};
+
+typedef struct trial
+{
+	clu_metric	  metric;
+	int			  kind, k, d, width;
+	clu_rows	  rows;
+	prepared	  data;
+	clu_frame	  frame;
+	clu_assigner  assigner;
+	clu_arena	  arena, frame_arena;
+	double		 *center, *previous;
+	clu_change	 *changes;
+	uint32_t	 *label; /* of the pass before */
+	double		 *row;
+} trial;
+
+static double
+data_value(const trial *t, size_t i, int j)
+{
+	switch (t->kind)
+	{
+		case CLUSTERED:
+			return (double) ((i * 7 + (size_t) j * 3) % 5) * 10 + random_normal();
+		case OFFSET:
+			return (t->width == 8 ? 1e9 : 1e4) + random_normal();
+		case INTEGERS:
+			return (double) random_below(5);
+		case SCALES:
+			return random_normal() * pow(10, j % 7 - 3);
+		case ONE_OUTLIER:
+			return i == 3 ? 1e6 : random_normal();
+		default:
+			return random_normal();
+	}
+}
+
+static double
+center_value(const trial *t, size_t c, int j)
+{
+	/* half of them points, half of them anywhere near */
+	if (c % 2 == 0 || t->kind == INTEGERS)
+		return get_value(&t->rows, random_below(t->rows.n), j);
+	return data_value(t, random_below(100), j);
+}
+
+static void
+begin_trial(trial *t, clu_metric metric, int kind, size_t n, int k, int d, int width)
+{
+	memset(t, 0, sizeof(*t));
+	t->metric = metric;
+	t->kind = kind;
+	t->k = k;
+	t->d = d;
+	t->width = width;
+	t->rows = make_rows(n, d, width);
+	for (size_t i = 0; i < n; i++)
+		for (int j = 0; j < d; j++)
+			set_value(&t->rows, i, j, data_value(t, i, j));
+	prepare_points(&t->data, &t->rows);
+
+	clu_frame_layout(&t->frame, &t->frame_arena, d);
+	t->frame_arena = (clu_arena) {test_memory(t->frame_arena.used), 0};
+	clu_frame_layout(&t->frame, &t->frame_arena, d);
+	clu_frame_measure(&t->frame, &t->data.points, NULL);
+	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d);
+	t->arena = (clu_arena) {test_memory(t->arena.used), 0};
+	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d);
+	t->assigner.frame = &t->frame;
+	clu_assign_reset(&t->assigner, t->data.points.n);
+
+	t->center = test_memory((size_t) k * (size_t) d * sizeof(double));
+	t->previous = test_memory((size_t) k * (size_t) d * sizeof(double));
+	t->changes = test_memory(n * sizeof(clu_change));
+	t->label = test_memory(n * sizeof(uint32_t));
+	t->row = test_memory((size_t) d * sizeof(double));
+	for (int c = 0; c < k; c++)
+		for (int j = 0; j < d; j++)
+			t->center[(size_t) c * (size_t) d + (size_t) j] = center_value(t, (size_t) c, j);
+}
+
+static void
+end_trial(trial *t)
+{
+	free_rows(&t->rows);
+	free_points(&t->data);
+	free(t->arena.base);
+	free(t->frame_arena.base);
+	free(t->center);
+	free(t->previous);
+	free(t->changes);
+	free(t->label);
+	free(t->row);
+}
+
+static double
+step_of(const trial *t, int j)
+{
+	if (t->kind == INTEGERS)
+		return (double) random_below(3) - 1;
+	return random_normal() * (t->kind == SCALES ? pow(10, j % 7 - 3) : 1);
+}
+
+static void
+move_centers(trial *t, int move, int iteration)
+{
+	double size = move == CREEPING ? pow(0.5, iteration) : move == DRIFTING ? 0.01 : 1;
+	size_t d = (size_t) t->d;
+	int	   chosen = (int) random_below((uint64_t) t->k);
+
+	for (int j = 0; j < t->d; j++)
+	{
+		double common = step_of(t, j);
+
+		for (int c = 0; c < t->k; c++)
+		{
+			double *value = &t->center[(size_t) c * d + (size_t) j];
+
+			if (move == CREEPING || (move == ONE_MOVES && c == chosen))
+				*value += size * step_of(t, j) * (t->kind == INTEGERS ? 1 / size : 1);
+			else if (move == DRIFTING)
+				*value += size * common;
+			else if (move == JUMPING)
+				*value = center_value(t, (size_t) c, j);
+			else if (move == COINCIDING && c % 3 != 0)
+				*value = t->center[(size_t) (c / 3 * 3) * d + (size_t) j];
+		}
+	}
+}
+
+/* One pass; whether labels and reported changes are those of the reference. */
+static bool
+pass_is_right(trial *t, bool first)
+{
+	const clu_points *points = &t->data.points;
+	size_t			  want_changes = 0, got_changes = 0;
+	bool			  good = true;
+
+	memcpy(t->label, t->assigner.label, points->n * sizeof(uint32_t));
+	clu_assign_prepare(&t->assigner, t->center, first ? NULL : t->previous);
+	for (size_t b = 0; b < clu_points_blocks(points); b++)
+	{
+		clu_block block = clu_points_block(points, b);
+		size_t	  changed = clu_assign_block(&t->assigner, &block, t->changes, NULL);
+
+		got_changes += changed;
+		for (size_t i = 0; i < changed; i++)
+			good = good && t->changes[i].point < block.n &&
+				   t->changes[i].from == t->label[block.first + t->changes[i].point] &&
+				   t->changes[i].from != t->assigner.label[block.first + t->changes[i].point];
+	}
+	for (size_t i = 0; i < points->n && good; i++)
+	{
+		const double *x = clu_point(points, i, t->row);
+		double		  least = INFINITY;
+		uint32_t	  label = 0;
+
+		for (int c = 0; c < t->k; c++)
+		{
+			double distance =
+				plain_distance(t->metric, x, t->center + (size_t) c * (size_t) t->d, t->d);
+
+			if (distance < least)
+			{
+				least = distance;
+				label = (uint32_t) c;
+			}
+		}
+		good = t->assigner.label[i] == label;
+		want_changes += label != t->label[i];
+	}
+	return good && got_changes == want_changes;
+}
+
+static bool
+trial_passes(clu_metric metric, int kind, size_t n, int k, int d, int width, int iterations)
+{
+	trial t;
+	bool  good = true;
+
+	begin_trial(&t, metric, kind, n, k, d, width);
+	for (int i = 0; i < iterations && good; i++)
+	{
+		size_t size = (size_t) k * (size_t) d * sizeof(double);
+		int	   move = i < 3 ? CREEPING : (int) random_below(MOVES);
+
+		good = pass_is_right(&t, i == 0);
+		if (!good)
+			printf("# %s, metric %d, n %zu, k %d, d %d, width %d: wrong in iteration %d\n",
+				   data_names[kind], metric, n, k, d, width, i);
+		memcpy(t.previous, t.center, size);
+		move_centers(&t, move, i);
+	}
+	end_trial(&t);
+	return good;
+}
+
+static void
+test_assignment(void)
+{
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		if (!use_kernel(kernel))
+		{
+			ok(true, "assignment with kernel %s # SKIP not on this machine", kernel_names[kernel]);
+			continue;
+		}
+		for (int kind = 0; kind < DATA_KINDS; kind++)
+		{
+			bool good = true;
+
+			random_seed((uint64_t) kind + 100);
+			for (int repeat = 0; repeat < 60; repeat++)
+				good &= trial_passes(repeat % 4 == 0 ? CLU_L1 : CLU_SQUARED, kind,
+									 1 + random_below(300), 1 + (int) random_below(40),
+									 1 + (int) random_below(8), repeat % 3 ? 8 : 4, 15);
+			ok(good, "labels with kernel %s are those of plain distances, data %s",
+			   kernel_names[kernel], data_names[kind]);
+		}
+	}
+}
+
+static void
+test_large_shapes(void)
+{
+	const int shapes[][2] = {{1, 2000},	 {2, 2000},	 {12, 2000}, {13, 1000}, {300, 1},	{300, 2},
+							 {299, 64}, {100, 333}, {17, 127},	{11, 129},	 {256, 256}};
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		bool good = true;
+
+		if (!use_kernel(kernel))
+		{
+			ok(true, "large shapes with kernel %s # SKIP not on this machine",
+			   kernel_names[kernel]);
+			continue;
+		}
+		random_seed(9);
+		for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
+			for (int kind = 0; kind < DATA_KINDS; kind++)
+				good &= trial_passes(CLU_SQUARED, kind, 70, shapes[s][0], shapes[s][1],
+									 kind % 2 ? 4 : 8, 4);
+		ok(good, "up to 300 centres and 2,000 dimensions with kernel %s", kernel_names[kernel]);
+	}
+}
+
+/* Many iterations in which hardly anything moves: errors of the gaps would add up. */
+static void
+test_long_runs(void)
+{
+	bool good = true;
+
+	clu_kernel_choose();
+	for (int kind = 0; kind < DATA_KINDS; kind++)
+	{
+		trial  t;
+		size_t size;
+
+		begin_trial(&t, CLU_SQUARED, kind, 400, 20, 3, 8);
+		size = 20 * 3 * sizeof(double);
+		for (int i = 0; i < 400 && good; i++)
+		{
+			good = pass_is_right(&t, i == 0);
+			memcpy(t.previous, t.center, size);
+			for (int c = 0; c < 20; c++)
+				for (int j = 0; j < 3; j++)
+					t.center[c * 3 + j] += step_of(&t, j) * 0x1p-10;
+		}
+		end_trial(&t);
+	}
+	ok(good, "400 iterations of tiny steps");
+}
+
+/* ---- centres that no data would suggest ---- */
+
+static void
+test_far_centers(void)
+{
+	const double far[] = {1e10, 1e20, 1e38, 1e100, 1e150, -1e150};
+	bool		 good = true;
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+		for (size_t f = 0; use_kernel(kernel) && f < sizeof(far) / sizeof(far[0]); f++)
+			for (int all = 0; all < 2; all++)
+			{
+				trial t;
+
+				begin_trial(&t, CLU_SQUARED, NORMAL, 100, 30, 2, 8);
+				for (int i = 0; i < 60; i += all ? 1 : 7)
+					t.center[i] = far[f] * (1 + random_unit());
+				for (int i = 0; i < 4; i++)
+				{
+					good = good && pass_is_right(&t, i == 0);
+					memcpy(t.previous, t.center, 60 * sizeof(double));
+					move_centers(&t, i % 2 ? CREEPING : ONE_MOVES, i);
+				}
+				end_trial(&t);
+			}
+	ok(good, "centres very far from the data");
+}
+
+/* Points in the middle between centres, exactly. */
+static void
+test_ties(void)
+{
+	bool good = true;
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+		for (int repeat = 0; use_kernel(kernel) && repeat < 40; repeat++)
+		{
+			trial t;
+			int	  k = 2 + (int) random_below(30);
+
+			begin_trial(&t, CLU_SQUARED, INTEGERS, 200, k, 2, repeat % 2 ? 8 : 4);
+			for (int i = 0; i < 10; i++)
+			{
+				good = good && pass_is_right(&t, i == 0);
+				memcpy(t.previous, t.center, (size_t) k * 2 * sizeof(double));
+				for (int c = 0; c < k * 2; c++)
+					if (random_below(4) == 0)
+						t.center[c] = (double) random_below(9) / 2;
+			}
+			end_trial(&t);
+		}
+	ok(good, "of equally near centres the lowest number wins");
+}
+
+/* ---- the frame ---- */
+
+static void
+test_frame(void)
+{
+	bool good = true;
+
+	for (int kind = 0; kind < DATA_KINDS; kind++)
+		for (int repeat = 0; repeat < 10; repeat++)
+		{
+			trial  t;
+			double farthest = 0;
+			wide   spread = 0;
+
+			begin_trial(&t, CLU_SQUARED, kind, 1 + random_below(500), 1, 4, repeat % 2 ? 4 : 8);
+			for (size_t i = 0; i < t.data.points.n; i++)
+			{
+				wide   distance = 0;
+				double w = clu_weight(t.data.points.w, i);
+
+				for (int j = 0; j < 4; j++)
+				{
+					wide off = (wide) clu_point(&t.data.points, i, t.row)[j] - t.frame.shift[j];
+
+					distance += off * off;
+				}
+				farthest = fmax(farthest, sqrt((double) distance));
+				spread += w * distance;
+			}
+			good = good && t.frame.radius >= farthest && t.frame.radius <= farthest * (1 + 1e-8) &&
+				   t.frame.radius * t.frame.unit <= 1 &&
+				   near(clu_dd_value(t.frame.spread), (double) spread, 1e-13);
+			end_trial(&t);
+		}
+	ok(good, "the frame holds all points");
+}
+
+int
+main(void)
+{
+	test_kernels();
+	test_assignment();
+	test_large_shapes();
+	test_long_runs();
+	test_far_centers();
+	test_ties();
+	test_frame();
+	return finish_tests();
+}
