@@ -1,6 +1,6 @@
 """The benchmark: ours in SQL, reading the table included, beside what users would take instead.
 
-Usage: bench.py [--repetitions N] [--long] [PATTERN...]
+Usage: bench.py [--repetitions N] [--long] [--cpu] [PATTERN...]
 
 Called by test/bench/run.  Each other Python file in this folder holds workloads: functions with
 the decorator @workload, which get a Bench, load their data, and hand what is to be compared to
@@ -16,6 +16,7 @@ for library in "OMP", "OPENBLAS", "MKL":
 import argparse
 import importlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class Session:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
         for name, value in SETTINGS.items():
             self.sql(f"SET {name} = {value}")
+        self.pid = self.sql("SELECT pg_backend_pid()")[0]
 
     def sql(self, statement):
         """Run a statement; returns the lines of its answer."""
@@ -67,6 +69,10 @@ class Session:
                 return lines
             lines.append(line.rstrip("\n"))
         sys.exit(f"failed: {statement[:200]}")
+
+    def backend_seconds(self):
+        """CPU time of the server's process, which must be on this machine."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) * 1e-9
 
     def close(self):
         self.psql.stdin.close()
@@ -106,11 +112,16 @@ def copy_rows(x, type, group):
 
 
 class Bench:
-    def __init__(self, session, repetitions):
+    def __init__(self, session, repetitions, cpu):
         self.session = session
         self.sql = session.sql
         self.repetitions = repetitions
+        self.clock = self.cpu_seconds if cpu else time.perf_counter
         self.name = None
+
+    def cpu_seconds(self):
+        """What this process and the server's have used."""
+        return time.process_time() + self.session.backend_seconds()
 
     def load(self, x, type="double precision", table="t", group=None):
         """Make the table bench.<table>(x) or (g, x) of the rows of x, warm and vacuumed."""
@@ -149,9 +160,9 @@ class Bench:
         result = {}
         for _ in range(repetitions or self.repetitions):
             for name, contestant in contestants.items():
-                begin = time.perf_counter()
+                begin = self.clock()
                 result[name] = contestant()
-                seconds[name].append(time.perf_counter() - begin)
+                seconds[name].append(self.clock() - begin)
         return seconds, result
 
     def show(self, ours, rows, iterations="", objective=None, peer="", peer_seconds=None,
@@ -213,18 +224,21 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--repetitions", type=int, default=5)
     arguments.add_argument("--long", action="store_true")
+    arguments.add_argument("--cpu", action="store_true")
     arguments.add_argument("patterns", nargs="*")
     arguments = arguments.parse_args()
     for file in sorted(Path(__file__).parent.glob("*.py")):
         if file.stem != "bench":
             importlib.import_module(file.stem)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # by way of finally
     session = Session()
     prepare(session)
     try:
         make_helpers(session)
         versions(session)
-        print(f"Medians of {arguments.repetitions} repetitions, in turn.\n\n{HEADER}")
-        bench = Bench(session, arguments.repetitions)
+        clock = "CPU time" if arguments.cpu else "time"
+        print(f"Medians of {arguments.repetitions} repetitions, in turn; {clock}.\n\n{HEADER}")
+        bench = Bench(session, arguments.repetitions, arguments.cpu)
         for bench.name, long, function in WORKLOADS:
             if long and not arguments.long:
                 continue

@@ -230,9 +230,9 @@ default_options(void)
 static inline void
 fit_rows(fitted *f, const clu_rows *rows, int k, const clu_options *options, const double *start)
 {
-	clu_arena	 arena = {NULL, 0};
-	clu_model	 start_model = {.algorithm = CLU_KMEANS, .k = k, .d = rows->d};
-	double		*parameter = NULL;
+	clu_arena				   arena = {NULL, 0};
+	clu_model				   start_model = {.algorithm = CLU_KMEANS, .k = k, .d = rows->d};
+	double					  *parameter = NULL;
 	static const clu_interrupt never = {NULL, NULL};
 
 	memset(f, 0, sizeof(*f));

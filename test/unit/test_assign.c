@@ -62,10 +62,10 @@ kernel_agrees(clu_metric metric, int d, int k, int width)
 		{
 			double distance = plain_distance(metric, row, center + (size_t) c * (size_t) d, d);
 
-			good = good && same_bits(one[c], distance) &&
-				   same_bits(all[c * CLU_LANES + lane], distance) &&
-				   same_bits(clu_distance(metric, row, center + (size_t) c * (size_t) d, d),
-							 distance);
+			good =
+				good && same_bits(one[c], distance) &&
+				same_bits(all[c * CLU_LANES + lane], distance) &&
+				same_bits(clu_distance(metric, row, center + (size_t) c * (size_t) d, d), distance);
 			if (distance < best)
 			{
 				next = best;
@@ -125,8 +125,11 @@ enum
 	DATA_KINDS
 };
 
-static const char *const data_names[] = {"normal", "clustered",		  "far from the origin",
-										 "small integers", "columns of different scales",
+static const char *const data_names[] = {"normal",
+										 "clustered",
+										 "far from the origin",
+										 "small integers",
+										 "columns of different scales",
 										 "with one outlier"};
 
 enum
@@ -142,17 +145,17 @@ enum
 
 typedef struct trial
 {
-	clu_metric	  metric;
-	int			  kind, k, d, width;
-	clu_rows	  rows;
-	prepared	  data;
-	clu_frame	  frame;
-	clu_assigner  assigner;
-	clu_arena	  arena, frame_arena;
-	double		 *center, *previous;
-	clu_change	 *changes;
-	uint32_t	 *label; /* of the pass before */
-	double		 *row;
+	clu_metric	 metric;
+	int			 kind, k, d, width;
+	clu_rows	 rows;
+	prepared	 data;
+	clu_frame	 frame;
+	clu_assigner assigner;
+	clu_arena	 arena, frame_arena;
+	double		*center, *previous;
+	clu_change	*changes;
+	uint32_t	*label; /* of the pass before */
+	double		*row;
 } trial;
 
 static double
@@ -363,8 +366,8 @@ test_assignment(void)
 static void
 test_large_shapes(void)
 {
-	const int shapes[][2] = {{1, 2000},	 {2, 2000},	 {12, 2000}, {13, 1000}, {300, 1},	{300, 2},
-							 {299, 64}, {100, 333}, {17, 127},	{11, 129},	 {256, 256}};
+	const int shapes[][2] = {{1, 2000}, {2, 2000},	{12, 2000}, {13, 1000}, {300, 1},  {300, 2},
+							 {299, 64}, {100, 333}, {17, 127},	{11, 129},	{256, 256}};
 
 	for (int kernel = 0; kernel < KERNELS; kernel++)
 	{

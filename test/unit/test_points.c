@@ -70,8 +70,8 @@ enum
 };
 
 static const char *const kind_names[] = {
-	"few integers",	  "zeros of both signs", "normal",	  "constant columns", "last column differs",
-	"random bits",	  "close together",		 "ascending", "descending",		  "all equal",
+	"few integers", "zeros of both signs", "normal",	"constant columns", "last column differs",
+	"random bits",	"close together",	   "ascending", "descending",		"all equal",
 };
 
 /* Any finite double; of floats too where they are kept as such. */
@@ -227,9 +227,8 @@ enum
 	WEIGHTINGS
 };
 
-static const char *const weighting_names[] = {"no weights", "weights of 1", "whole weights",
-											  "fractional weights", "tiny weights",
-											  "huge weights"};
+static const char *const weighting_names[] = {"no weights",			"weights of 1", "whole weights",
+											  "fractional weights", "tiny weights", "huge weights"};
 
 static double
 make_weight(int weighting)
@@ -286,11 +285,10 @@ collapsed_as_reference(const clu_rows *rows, int weighting)
 							   : ((float *) p.points.x)[to * (size_t) rows->d + (size_t) j];
 
 			/* adding 0 makes 0 of -0 */
-			good = good &&
-				   same_bits(value * p.points.unit, get_value(rows, index[first], j) + 0.0);
+			good = good && same_bits(value * p.points.unit, get_value(rows, index[first], j) + 0.0);
 		}
-		good = good && near(clu_weight(p.points.w, to) * p.points.weight_unit, (double) weight,
-							1e-15);
+		good =
+			good && near(clu_weight(p.points.w, to) * p.points.weight_unit, (double) weight, 1e-15);
 	}
 	good = good && to == p.points.n &&
 		   near(p.points.total_weight * p.points.weight_unit, (double) total, 1e-15) &&

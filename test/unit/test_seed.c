@@ -111,9 +111,9 @@ lists_are_right(const seeded *s, int found)
 				break;
 			seen[point] = true;
 			for (int c = 0; c < found; c++)
-				least = fmin(least, clu_distance(seeder->metric, point_of(s, point),
-												 s->center + (size_t) c * (size_t) s->rows.d,
-												 s->rows.d));
+				least = fmin(least,
+							 clu_distance(seeder->metric, point_of(s, point),
+										  s->center + (size_t) c * (size_t) s->rows.d, s->rows.d));
 			own = clu_distance(seeder->metric, point_of(s, point),
 							   s->center + (size_t) list * (size_t) s->rows.d, s->rows.d);
 			good = same_bits(seeder->cost[point], least) && own == least;
@@ -176,8 +176,8 @@ plain_gain(const seeded *s, uint32_t candidate)
 	memcpy(x, point_of(s, candidate), (size_t) s->rows.d * sizeof(double));
 	for (size_t i = 0; i < s->data.points.n; i++)
 	{
-		double less = s->seeder.cost[i] -
-					  clu_distance(s->seeder.metric, point_of(s, i), x, s->rows.d);
+		double less =
+			s->seeder.cost[i] - clu_distance(s->seeder.metric, point_of(s, i), x, s->rows.d);
 
 		gain += less > 0 ? weight_of(s, i) * less : 0;
 	}
@@ -282,7 +282,8 @@ test_every_point(void)
 	bool good = true;
 
 	for (int repeat = 0; repeat < 10; repeat++)
-		good &= seeding_is_right(CLU_SQUARED, random_rows(NORMAL, 70, 2, 8, repeat % 2), 70, repeat);
+		good &=
+			seeding_is_right(CLU_SQUARED, random_rows(NORMAL, 70, 2, 8, repeat % 2), 70, repeat);
 	ok(good, "as many centres as points");
 }
 
@@ -348,8 +349,8 @@ pair_probabilities(const seeded *s, double *probability)
 			for (size_t i = 0; i < POINTS; i++)
 			{
 				double off = *point_of(s, i) - *point_of(s, c);
-				double less =
-					cost[i] - weight_of(s, i) * (s->seeder.metric == CLU_L1 ? fabs(off) : off * off);
+				double less = cost[i] - weight_of(s, i) *
+											(s->seeder.metric == CLU_L1 ? fabs(off) : off * off);
 
 				gain[c] += less > 0 ? less : 0;
 			}
