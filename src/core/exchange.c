@@ -32,7 +32,7 @@ clu_exchange_layout(clu_exchange *exchange, clu_arena *arena, int k, int d)
 void
 clu_exchange_reset(clu_exchange *exchange)
 {
-	exchange->rounds = 0;
+	exchange->rounds = exchange->restarts = 0;
 	exchange->trying = exchange->attempting = false;
 }
 
@@ -187,16 +187,24 @@ tried(const clu_exchange *exchange, int pair, int split)
 	return false;
 }
 
+static void
+begin_attempt(clu_fit *fit)
+{
+	clu_hard *hard = fit->state;
+
+	hard->last_objective = fit->objective = INFINITY;
+	hard->exchange.attempting = true;
+}
+
 /* From the saved optimum, make the untried exchange that promises most. */
 static clu_improvement
 try_exchange(clu_fit *fit, const clu_exchange_verbs *verbs)
 {
-	clu_hard	 *hard = fit->state;
-	clu_exchange *exchange = &hard->exchange;
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
 	int			  k = fit->model.k, pair = -1, split = -1;
 	double		  best = -INFINITY;
 
-	if (exchange->trials == CLU_MOST_TRIALS)
+	if (exchange->trials >= verbs->trials)
 		return CLU_FINAL;
 	for (int a = 0; a < k; a++)
 	{
@@ -215,8 +223,7 @@ try_exchange(clu_fit *fit, const clu_exchange_verbs *verbs)
 	exchange->tried_pair[exchange->trials] = pair;
 	exchange->tried_split[exchange->trials++] = split;
 	make(fit, verbs, pair, split);
-	hard->last_objective = fit->objective = INFINITY;
-	exchange->attempting = true;
+	begin_attempt(fit);
 	return CLU_ATTEMPT;
 }
 
@@ -232,6 +239,7 @@ save(clu_fit *fit)
 	exchange->saved_iteration = fit->iteration;
 	exchange->trials = 0;
 	exchange->trying = true;
+	exchange->attempting = false;
 }
 
 static void
@@ -262,28 +270,57 @@ clu_exchange_hopeless(const clu_fit *fit)
 		   fit->objective - exchange->saved_objective > HOPELESS_STEPS * decrease;
 }
 
+/* A run from other starting centres, where the data are few enough to afford one. */
+static clu_improvement
+try_start(clu_fit *fit, const clu_exchange_verbs *verbs, clu_random *random)
+{
+	clu_hard *hard = fit->state;
+
+	if (hard->exchange.restarts >= verbs->restarts(fit))
+		return CLU_FINAL;
+	hard->exchange.restarts++;
+	clu_hard_start(fit, random);
+	begin_attempt(fit);
+	return CLU_ATTEMPT;
+}
+
+/* Whether there is no use in looking at the prices again. */
+static bool
+exhausted(const clu_fit *fit)
+{
+	const clu_hard	   *hard = fit->state;
+	const clu_exchange *exchange = &hard->exchange;
+
+	return fit->model.k < 3 || exchange->rounds >= MOST_ROUNDS ||
+		   (exchange->trying && fit->objective > exchange->saved_objective * (1 - WORTH_A_ROUND));
+}
+
 clu_improvement
 clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *verbs, bool converged,
 					 clu_random *random)
 {
-	clu_hard	 *hard = fit->state;
-	clu_exchange *exchange = &hard->exchange;
-	int			  k = fit->model.k;
+	clu_hard	   *hard = fit->state;
+	clu_exchange   *exchange = &hard->exchange;
+	clu_improvement improvement;
 
-	if (k < 3 || k > MOST_CLUSTERS)
+	if (fit->model.k > MOST_CLUSTERS)
 		return CLU_FINAL;
 	if (exchange->trying && !(converged && fit->objective < exchange->saved_objective * (1 - 1e-9)))
-	{
 		restore_saved(fit);
-		return try_exchange(fit, verbs);
+	else if (exhausted(fit))
+	{
+		save(fit);
+		exchange->trials = verbs->trials;
 	}
-	exchange->attempting = false;
-	if (exchange->trying && fit->objective > exchange->saved_objective * (1 - WORTH_A_ROUND))
-		return CLU_FINAL;
-	if (exchange->rounds++ >= MOST_ROUNDS)
-		return CLU_FINAL;
-	list_members(hard, fit->points->n, k);
-	verbs->price(fit, random);
-	save(fit);
-	return exchange_for_sure(fit, verbs) ? CLU_BETTER : try_exchange(fit, verbs);
+	else
+	{
+		exchange->rounds++;
+		list_members(hard, fit->points->n, fit->model.k);
+		verbs->price(fit, random);
+		save(fit);
+		if (exchange_for_sure(fit, verbs))
+			return CLU_BETTER;
+	}
+	improvement = try_exchange(fit, verbs);
+	return improvement == CLU_FINAL ? try_start(fit, verbs, random) : improvement;
 }

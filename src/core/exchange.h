@@ -20,11 +20,12 @@
 
 #include "fit.h"
 
-#define CLU_MOST_TRIALS 5
+#define CLU_MOST_TRIALS 10
 
 typedef struct clu_exchange
 {
-	int		rounds;	 /* of improvement, in this run */
+	int		rounds; /* of improvement, in this run */
+	int		restarts;
 	size_t *first;	 /* k + 1: where its members begin, in the seeder's member list */
 	double *gain;	 /* of splitting it */
 	double *loss;	 /* of merging it with its partner */
@@ -46,6 +47,11 @@ typedef struct clu_exchange
 
 typedef struct clu_exchange_verbs
 {
+	int trials; /* exchanges to be tried, at most CLU_MOST_TRIALS */
+
+	/* How many other starts to try when they have failed. */
+	int (*restarts)(const clu_fit *fit);
+
 	/* Fill in gain, half, loss and partner of every cluster; the members are listed. */
 	void (*price)(clu_fit *fit, clu_random *random);
 

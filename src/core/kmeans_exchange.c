@@ -160,7 +160,15 @@ make(clu_fit *fit, int a, int b, int split)
 	memcpy(cb, hard->exchange.half + (2 * (size_t) split + 1) * d, d * sizeof(double));
 }
 
-static const clu_exchange_verbs verbs = {.price = price, .make = make};
+static int
+restarts(const clu_fit *fit)
+{
+	(void) fit;
+	return 0;
+}
+
+static const clu_exchange_verbs verbs = {
+	.trials = 5, .restarts = restarts, .price = price, .make = make};
 
 clu_improvement
 clu_kmeans_improve(clu_fit *fit, bool converged, clu_random *random)

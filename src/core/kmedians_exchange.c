@@ -21,6 +21,8 @@
 #include <string.h>
 
 #define SPLIT_ITERATIONS 5
+#define MOST_RESTARTS 10
+#define AFFORDABLE_WORK 2e5 /* distances of a coordinate, in all restarts' first pass */
 
 /* ---- one pass over all points ---- */
 
@@ -78,6 +80,7 @@ typedef struct splitter
 	const clu_points *points;
 	size_t			  n;
 	double			 *half; /* 2 * d: the two centres */
+	double			 *next; /* 2 * d */
 	double			  weight[2];
 } splitter;
 
@@ -120,7 +123,7 @@ rank_sample(const splitter *s)
 
 /* Which of the two centres is nearer to each point of the sample. */
 static void
-choose_sides(splitter *s, uint8_t *side)
+choose_sides(splitter *s, const double *half, uint8_t *side)
 {
 	size_t d = (size_t) s->points->d;
 	double lead[CLU_SPLIT_SAMPLE] = {0};
@@ -130,7 +133,7 @@ choose_sides(splitter *s, uint8_t *side)
 		const double *value = s->state->sample_value + j * CLU_SPLIT_SAMPLE;
 
 		for (size_t i = 0; i < s->n; i++)
-			lead[i] += fabs(value[i] - s->half[j]) - fabs(value[i] - s->half[d + j]);
+			lead[i] += fabs(value[i] - half[j]) - fabs(value[i] - half[d + j]);
 	}
 	s->weight[0] = s->weight[1] = 0;
 	for (size_t i = 0; i < s->n; i++)
@@ -140,16 +143,17 @@ choose_sides(splitter *s, uint8_t *side)
 	}
 }
 
-/* One iteration of 2-medians in the sample; false where one part is empty. */
+/*
+ * One iteration of 2-medians in the sample; false, with the centres as they were, where it would
+ * leave one part empty.
+ */
 static bool
 halve(splitter *s)
 {
 	size_t	d = (size_t) s->points->d;
 	uint8_t side[CLU_SPLIT_SAMPLE];
 
-	choose_sides(s, side);
-	if (!(s->weight[0] > 0 && s->weight[1] > 0))
-		return false;
+	choose_sides(s, s->half, side);
 	for (size_t j = 0; j < d; j++)
 	{
 		const double   *value = s->state->sample_value + j * CLU_SPLIT_SAMPLE;
@@ -164,9 +168,13 @@ halve(splitter *s)
 				continue;
 			left[this_side] -= clu_weight(s->points->w, s->state->sample[order[i]]);
 			if (!(left[this_side] > 0))
-				s->half[this_side * d + j] = value[order[i]];
+				s->next[this_side * d + j] = value[order[i]];
 		}
 	}
+	choose_sides(s, s->next, side);
+	if (!(s->weight[0] > 0 && s->weight[1] > 0))
+		return false;
+	memcpy(s->half, s->next, 2 * d * sizeof(double));
 	return true;
 }
 
@@ -203,10 +211,14 @@ split_gain(clu_fit *fit, int c, double cost, clu_random *random)
 	size_t			count = exchange->first[c + 1] - exchange->first[c];
 	size_t			d = (size_t) fit->model.d;
 	double		   *scratch = state->hard.seeder.cost;
-	splitter		s = {.state = state, .points = fit->points};
-	uint32_t		far;
+	splitter		s = {
+			   .state = state,
+			   .points = fit->points,
+			   .half = exchange->half + 2 * (size_t) c * d,
+			   .next = state->hard.seeder.candidate, /* there are at least two */
+	   };
+	uint32_t far;
 
-	s.half = exchange->half + 2 * (size_t) c * d;
 	if (count < 2)
 		return 0;
 	s.n = take_sample(state, fit->points, member, count);
@@ -216,9 +228,8 @@ split_gain(clu_fit *fit, int c, double cost, clu_random *random)
 	memcpy(s.half, clu_point(fit->points, far, state->hard.row), d * sizeof(double));
 	far = clu_exchange_draw(fit, state->sample, s.n, s.half, random, scratch);
 	memcpy(s.half + d, clu_point(fit->points, far, state->hard.row), d * sizeof(double));
-	for (int i = 0; i < SPLIT_ITERATIONS; i++)
-		if (!halve(&s))
-			return 0;
+	for (int i = 0; i < SPLIT_ITERATIONS && halve(&s); i++)
+		;
 	return cost - cost_at_halves(fit, member, count, s.half);
 }
 
@@ -274,7 +285,25 @@ make(clu_fit *fit, int a, int b, int split)
 	memcpy(fit->model.center + (size_t) a * d, half + d, d * sizeof(double));
 }
 
-static const clu_exchange_verbs verbs = {.price = price, .make = make, .confirm = confirm};
+/*
+ * Small integers and bits have many local optima, with prices that say little.  Where there is
+ * little data, other starts cost little.
+ */
+static int
+restarts(const clu_fit *fit)
+{
+	double work = (double) fit->points->n * fit->model.k * fit->model.d;
+
+	return fit->model.k < 2 ? 0 : (int) fmin(MOST_RESTARTS, AFFORDABLE_WORK / work);
+}
+
+static const clu_exchange_verbs verbs = {
+	.trials = CLU_MOST_TRIALS,
+	.restarts = restarts,
+	.price = price,
+	.make = make,
+	.confirm = confirm,
+};
 
 clu_improvement
 clu_kmedians_improve(clu_fit *fit, bool converged, clu_random *random)
