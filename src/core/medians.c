@@ -9,7 +9,10 @@
 #include "exact.h"
 #include "kernel.h"
 
-#define SHORT_COLUMN 192		/* below, insertion is faster than counting digits */
+#define SHORT_COLUMN 192 /* below, insertion is faster than counting digits */
+#define KEY_BITS 11		 /* a digit of the sort, of which a key has three */
+#define KEY_DIGIT (1 << KEY_BITS)
+#define KEY_DIGITS 3
 #define CHECK_STEPS 65536u		/* between two checks for interrupts */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
@@ -27,6 +30,8 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 	CLU_TAKE(arena, m->count, n < SHORT_COLUMN ? 0 : CLU_RADIX_COUNTS);
 	CLU_TAKE(arena, m->scale, d);
 	CLU_TAKE(arena, m->row, d);
+	CLU_TAKE(arena, m->least, d);
+	CLU_TAKE(arena, m->most, d);
 	CLU_TAKE(arena, m->unit_hi, weighted ? n : 0);
 	CLU_TAKE(arena, m->unit_lo, weighted ? n : 0);
 	CLU_TAKE(arena, m->weight_hi, clusters);
@@ -56,37 +61,175 @@ value_at(const clu_medians *m, uint32_t point, int column)
 								 : (double) ((const float *) m->points->x)[at];
 }
 
+/* The range of the ordered bits of every column. */
 static void
-insertion_sort(const uint64_t *key, uint32_t *index, size_t n)
+measure_columns(clu_medians *m, const clu_interrupt *interrupt)
 {
+	size_t	  n = m->points->n, d = (size_t) m->d;
+	uint64_t *least = m->least, *most = m->most;
+
+	memset(least, 0xff, d * sizeof(uint64_t));
+	memset(most, 0, d * sizeof(uint64_t));
+	for (size_t i = 0; i < n; i++)
+	{
+		const double *x = clu_point(m->points, i, m->row);
+
+		for (size_t j = 0; j < d; j++)
+		{
+			uint64_t bits = clu_ordered_bits(x[j]);
+
+			least[j] = CLU_MIN(least[j], bits);
+			most[j] = CLU_MAX(most[j], bits);
+		}
+		if (i % 4096 == 0)
+			clu_check(interrupt);
+	}
+}
+
+/* How many low bits of a column its 32-bit keys leave out. */
+static int
+key_shift(const clu_medians *m, int column)
+{
+	uint64_t range = m->most[column] - m->least[column];
+	int		 shift = 0;
+
+	while ((range >> shift) > UINT32_MAX)
+		shift++;
+	return shift;
+}
+
+/* Put the keys of all columns where their order will be: the upper 32 bits of their range. */
+static void
+make_keys(clu_medians *m, const clu_interrupt *interrupt)
+{
+	size_t	  n = m->points->n, d = (size_t) m->d;
+	uint64_t *shift = m->most; /* the range is no longer needed */
+
+	for (size_t j = 0; j < d; j++)
+		shift[j] = (uint64_t) key_shift(m, (int) j);
+	for (size_t i = 0; i < n; i++)
+	{
+		const double *x = clu_point(m->points, i, m->row);
+
+		for (size_t j = 0; j < d; j++)
+			m->order[j * n + i] = (uint32_t) ((clu_ordered_bits(x[j]) - m->least[j]) >> shift[j]);
+		if (i % 4096 == 0)
+			clu_check(interrupt);
+	}
+}
+
+/*
+ * Sort the points by their keys: a radix sort of words with the key above the point's number.
+ * Returns one of the two arrays of the scratch.
+ */
+static const uint64_t *
+sort_keys(const uint32_t *key, size_t n, clu_order *scratch, const clu_interrupt *interrupt)
+{
+	uint64_t *from = scratch->key, *to = scratch->spare_key, *swap;
+
+	memset(scratch->count, 0, (size_t) KEY_DIGITS * KEY_DIGIT * sizeof(uint32_t));
+	for (size_t i = 0; i < n; i++)
+	{
+		from[i] = (uint64_t) key[i] << 32 | i;
+		for (int digit = 0; digit < KEY_DIGITS; digit++)
+			scratch->count[digit * KEY_DIGIT + (key[i] >> (digit * KEY_BITS)) % KEY_DIGIT]++;
+	}
+	for (int digit = 0; digit < KEY_DIGITS; digit++)
+	{
+		uint32_t *start = scratch->count + digit * KEY_DIGIT, before = 0;
+		int		  shift = 32 + digit * KEY_BITS;
+
+		clu_check(interrupt);
+		if (start[(from[0] >> shift) % KEY_DIGIT] == n)
+			continue;
+		for (int value = 0; value < KEY_DIGIT; value++)
+		{
+			uint32_t here = start[value];
+
+			start[value] = before;
+			before += here;
+		}
+		for (size_t i = 0; i < n; i++)
+		{
+			to[start[(from[i] >> shift) % KEY_DIGIT]++] = from[i];
+			if (i % CHECK_STEPS == 0)
+				clu_check(interrupt);
+		}
+		swap = from;
+		from = to;
+		to = swap;
+	}
+	return from;
+}
+
+/* Sort points by their values; where those are equal they stay in their order. */
+static void
+sort_by_value(const clu_medians *m, int column, uint32_t *index, size_t n, clu_order *scratch,
+			  const clu_interrupt *interrupt)
+{
+	if (n >= SHORT_COLUMN)
+	{
+		for (size_t i = 0; i < n; i++)
+			scratch->key[i] = clu_ordered_bits(value_at(m, index[i], column));
+		clu_order_radix(scratch, index, n, interrupt);
+		return;
+	}
 	for (size_t i = 1; i < n; i++)
 	{
 		size_t	 at = i;
-		uint32_t moving = index[i];
+		uint32_t point = index[i];
+		double	 value = value_at(m, point, column);
 
-		for (; at > 0 && key[index[at - 1]] > key[moving]; at--)
+		for (; at > 0 && value_at(m, index[at - 1], column) > value; at--)
 			index[at] = index[at - 1];
-		index[at] = moving;
+		index[at] = point;
+	}
+}
+
+/* Replace the keys of a column by its order. */
+static void
+rank_column(const clu_medians *m, int column, clu_order *scratch, const clu_interrupt *interrupt)
+{
+	size_t			n = m->points->n;
+	uint32_t	   *index = m->order + (size_t) column * n;
+	bool			complete = m->most[column] == 0; /* the keys are all of the values */
+	const uint64_t *sorted = sort_keys(index, n, scratch, interrupt);
+
+	for (size_t i = 0; i < n; i++)
+		index[i] = (uint32_t) sorted[i];
+	for (size_t first = 0, end; first < n && !complete; first = end)
+	{
+		for (end = first + 1; end < n && sorted[end] >> 32 == sorted[first] >> 32;)
+			end++;
+		/* the scratch is written up to end - first, and read again from end on */
+		if (end > first + 1)
+			sort_by_value(m, column, index + first, end - first, scratch, interrupt);
 	}
 }
 
 static void
-rank_column(clu_medians *m, int column, clu_order *scratch, const clu_interrupt *interrupt)
+rank_columns(clu_medians *m, clu_order *scratch, const clu_interrupt *interrupt)
 {
-	size_t	  n = m->points->n;
-	uint32_t *index = m->order + (size_t) column * n;
+	size_t n = m->points->n;
 
-	for (size_t i = 0; i < n; i++)
+	if (n >= SHORT_COLUMN)
 	{
-		index[i] = (uint32_t) i;
-		scratch->key[i] = clu_ordered_bits(value_at(m, (uint32_t) i, column));
-		if (i % CHECK_STEPS == 0)
-			clu_check(interrupt);
+		measure_columns(m, interrupt);
+		make_keys(m, interrupt);
 	}
-	if (n < SHORT_COLUMN)
-		insertion_sort(scratch->key, index, n);
-	else
-		clu_order_radix(scratch, index, n, interrupt);
+	for (int j = 0; j < m->d; j++)
+	{
+		uint32_t *index = m->order + (size_t) j * n;
+
+		if (n >= SHORT_COLUMN)
+		{
+			rank_column(m, j, scratch, interrupt);
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+			index[i] = (uint32_t) i;
+		sort_by_value(m, j, index, n, scratch, interrupt);
+	}
 }
 
 void
@@ -95,12 +238,10 @@ clu_medians_begin(clu_medians *m, const clu_points *points, clu_order *scratch,
 {
 	m->points = points;
 	scratch->count = m->count;
+	rank_columns(m, scratch, interrupt);
 	for (int j = 0; j < m->d; j++)
-	{
-		rank_column(m, j, scratch, interrupt);
 		m->scale[j] = clu_exact_scale(points->largest[j] * points->largest_weight,
 									  points->largest[j] * points->total_weight);
-	}
 	m->weight_scale =
 		points->w == NULL ? 1 : clu_exact_scale(points->largest_weight, points->total_weight);
 	for (size_t i = 0; points->w != NULL && i < points->n; i++)

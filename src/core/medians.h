@@ -39,9 +39,10 @@ typedef struct clu_medians
 	const clu_points *points;
 	int				  k;
 	int				  d;
-	uint32_t		 *order; /* d * n */
-	uint32_t		 *count; /* of the sort */
-	double			 *scale; /* d: of the sums */
+	uint32_t		 *order;		/* d * n */
+	uint32_t		 *count;		/* of the sort */
+	uint64_t		 *least, *most; /* d: ordered bits of the values */
+	double			 *scale;		/* d: of the sums */
 	double			 *row;
 
 	/* weights as fixed point numbers; per point NULL where all are 1 */
