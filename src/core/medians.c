@@ -9,10 +9,6 @@
 #include "exact.h"
 #include "kernel.h"
 
-#define SHORT_COLUMN 192 /* below, insertion is faster than counting digits */
-#define KEY_BITS 11		 /* a digit of the sort, of which a key has three */
-#define KEY_DIGIT (1 << KEY_BITS)
-#define KEY_DIGITS 3
 #define CHECK_STEPS 65536u		/* between two checks for interrupts */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
@@ -26,12 +22,9 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 
 	m->k = k;
 	m->d = points->d;
-	CLU_TAKE(arena, m->order, clu_size_product(d, n));
-	CLU_TAKE(arena, m->count, n < SHORT_COLUMN ? 0 : CLU_RADIX_COUNTS);
+	clu_ranks_layout(&m->ranks, arena, points);
 	CLU_TAKE(arena, m->scale, d);
 	CLU_TAKE(arena, m->row, d);
-	CLU_TAKE(arena, m->least, d);
-	CLU_TAKE(arena, m->most, d);
 	CLU_TAKE(arena, m->unit_hi, weighted ? n : 0);
 	CLU_TAKE(arena, m->unit_lo, weighted ? n : 0);
 	CLU_TAKE(arena, m->weight_hi, clusters);
@@ -50,195 +43,14 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 	CLU_TAKE(arena, m->left_lo, clusters);
 }
 
-/* ---- ranks and weights, once ---- */
-
-static inline double
-value_at(const clu_medians *m, uint32_t point, int column)
-{
-	size_t at = (size_t) point * (size_t) m->d + (size_t) column;
-
-	return m->points->width == 8 ? ((const double *) m->points->x)[at]
-								 : (double) ((const float *) m->points->x)[at];
-}
-
-/* The range of the ordered bits of every column. */
-static void
-measure_columns(clu_medians *m, const clu_interrupt *interrupt)
-{
-	size_t	  n = m->points->n, d = (size_t) m->d;
-	uint64_t *least = m->least, *most = m->most;
-
-	memset(least, 0xff, d * sizeof(uint64_t));
-	memset(most, 0, d * sizeof(uint64_t));
-	for (size_t i = 0; i < n; i++)
-	{
-		const double *x = clu_point(m->points, i, m->row);
-
-		for (size_t j = 0; j < d; j++)
-		{
-			uint64_t bits = clu_ordered_bits(x[j]);
-
-			least[j] = CLU_MIN(least[j], bits);
-			most[j] = CLU_MAX(most[j], bits);
-		}
-		if (i % 4096 == 0)
-			clu_check(interrupt);
-	}
-}
-
-/* How many low bits of a column its 32-bit keys leave out. */
-static int
-key_shift(const clu_medians *m, int column)
-{
-	uint64_t range = m->most[column] - m->least[column];
-	int		 shift = 0;
-
-	while ((range >> shift) > UINT32_MAX)
-		shift++;
-	return shift;
-}
-
-/* Put the keys of all columns where their order will be: the upper 32 bits of their range. */
-static void
-make_keys(clu_medians *m, const clu_interrupt *interrupt)
-{
-	size_t	  n = m->points->n, d = (size_t) m->d;
-	uint64_t *shift = m->most; /* the range is no longer needed */
-
-	for (size_t j = 0; j < d; j++)
-		shift[j] = (uint64_t) key_shift(m, (int) j);
-	for (size_t i = 0; i < n; i++)
-	{
-		const double *x = clu_point(m->points, i, m->row);
-
-		for (size_t j = 0; j < d; j++)
-			m->order[j * n + i] = (uint32_t) ((clu_ordered_bits(x[j]) - m->least[j]) >> shift[j]);
-		if (i % 4096 == 0)
-			clu_check(interrupt);
-	}
-}
-
-/*
- * Sort the points by their keys: a radix sort of words with the key above the point's number.
- * Returns one of the two arrays of the scratch.
- */
-static const uint64_t *
-sort_keys(const uint32_t *key, size_t n, clu_order *scratch, const clu_interrupt *interrupt)
-{
-	uint64_t *from = scratch->key, *to = scratch->spare_key, *swap;
-
-	memset(scratch->count, 0, (size_t) KEY_DIGITS * KEY_DIGIT * sizeof(uint32_t));
-	for (size_t i = 0; i < n; i++)
-	{
-		from[i] = (uint64_t) key[i] << 32 | i;
-		for (int digit = 0; digit < KEY_DIGITS; digit++)
-			scratch->count[digit * KEY_DIGIT + (key[i] >> (digit * KEY_BITS)) % KEY_DIGIT]++;
-	}
-	for (int digit = 0; digit < KEY_DIGITS; digit++)
-	{
-		uint32_t *start = scratch->count + digit * KEY_DIGIT, before = 0;
-		int		  shift = 32 + digit * KEY_BITS;
-
-		clu_check(interrupt);
-		if (start[(from[0] >> shift) % KEY_DIGIT] == n)
-			continue;
-		for (int value = 0; value < KEY_DIGIT; value++)
-		{
-			uint32_t here = start[value];
-
-			start[value] = before;
-			before += here;
-		}
-		for (size_t i = 0; i < n; i++)
-		{
-			to[start[(from[i] >> shift) % KEY_DIGIT]++] = from[i];
-			if (i % CHECK_STEPS == 0)
-				clu_check(interrupt);
-		}
-		swap = from;
-		from = to;
-		to = swap;
-	}
-	return from;
-}
-
-/* Sort points by their values; where those are equal they stay in their order. */
-static void
-sort_by_value(const clu_medians *m, int column, uint32_t *index, size_t n, clu_order *scratch,
-			  const clu_interrupt *interrupt)
-{
-	if (n >= SHORT_COLUMN)
-	{
-		for (size_t i = 0; i < n; i++)
-			scratch->key[i] = clu_ordered_bits(value_at(m, index[i], column));
-		clu_order_radix(scratch, index, n, interrupt);
-		return;
-	}
-	for (size_t i = 1; i < n; i++)
-	{
-		size_t	 at = i;
-		uint32_t point = index[i];
-		double	 value = value_at(m, point, column);
-
-		for (; at > 0 && value_at(m, index[at - 1], column) > value; at--)
-			index[at] = index[at - 1];
-		index[at] = point;
-	}
-}
-
-/* Replace the keys of a column by its order. */
-static void
-rank_column(const clu_medians *m, int column, clu_order *scratch, const clu_interrupt *interrupt)
-{
-	size_t			n = m->points->n;
-	uint32_t	   *index = m->order + (size_t) column * n;
-	bool			complete = m->most[column] == 0; /* the keys are all of the values */
-	const uint64_t *sorted = sort_keys(index, n, scratch, interrupt);
-
-	for (size_t i = 0; i < n; i++)
-		index[i] = (uint32_t) sorted[i];
-	for (size_t first = 0, end; first < n && !complete; first = end)
-	{
-		for (end = first + 1; end < n && sorted[end] >> 32 == sorted[first] >> 32;)
-			end++;
-		/* the scratch is written up to end - first, and read again from end on */
-		if (end > first + 1)
-			sort_by_value(m, column, index + first, end - first, scratch, interrupt);
-	}
-}
-
-static void
-rank_columns(clu_medians *m, clu_order *scratch, const clu_interrupt *interrupt)
-{
-	size_t n = m->points->n;
-
-	if (n >= SHORT_COLUMN)
-	{
-		measure_columns(m, interrupt);
-		make_keys(m, interrupt);
-	}
-	for (int j = 0; j < m->d; j++)
-	{
-		uint32_t *index = m->order + (size_t) j * n;
-
-		if (n >= SHORT_COLUMN)
-		{
-			rank_column(m, j, scratch, interrupt);
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-			index[i] = (uint32_t) i;
-		sort_by_value(m, j, index, n, scratch, interrupt);
-	}
-}
+/* ---- weights ---- */
 
 void
 clu_medians_begin(clu_medians *m, const clu_points *points, clu_order *scratch,
 				  const clu_interrupt *interrupt)
 {
 	m->points = points;
-	scratch->count = m->count;
-	rank_columns(m, scratch, interrupt);
+	clu_ranks_sort(&m->ranks, points, scratch, interrupt);
 	for (int j = 0; j < m->d; j++)
 		m->scale[j] = clu_exact_scale(points->largest[j] * points->largest_weight,
 									  points->largest[j] * points->total_weight);
@@ -262,6 +74,12 @@ clu_medians_reset(clu_medians *m)
 }
 
 /* ---- members ---- */
+
+static inline const uint32_t *
+column_order(const clu_medians *m, int column)
+{
+	return m->ranks.order + (size_t) column * m->points->n;
+}
 
 static inline int64_t
 unit_hi(const clu_medians *m, size_t point)
@@ -383,9 +201,9 @@ weight_below(const clu_medians *m, size_t at)
 }
 
 static inline fixed
-weight_up_to(const clu_medians *m, size_t at, uint32_t point)
+with_point(const clu_medians *m, fixed weight, uint32_t point)
 {
-	return (fixed) {m->below_hi[at] + unit_hi(m, point), m->below_lo[at] + unit_lo(m, point)};
+	return (fixed) {weight.hi + unit_hi(m, point), weight.lo + unit_lo(m, point)};
 }
 
 /* ---- scanning ---- */
@@ -394,10 +212,10 @@ static void
 set_bound(clu_medians *m, uint32_t c, int column, size_t rank)
 {
 	size_t	 at = (size_t) c * (size_t) m->d + (size_t) column;
-	uint32_t point = m->order[(size_t) column * m->points->n + rank];
+	uint32_t point = column_order(m, column)[rank];
 
 	m->rank[at] = (uint32_t) rank;
-	m->bound[at] = value_at(m, point, column);
+	m->bound[at] = clu_value(m->points, point, column);
 	m->bound_point[at] = point;
 }
 
@@ -405,7 +223,7 @@ set_bound(clu_medians *m, uint32_t c, int column, size_t rank)
 static void
 scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interrupt *interrupt)
 {
-	const uint32_t *order = m->order + (size_t) column * m->points->n;
+	const uint32_t *order = column_order(m, column);
 	bool			weighted = m->points->w != NULL;
 	int				left = m->k;
 
@@ -461,52 +279,73 @@ scan(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
 
 /* ---- walking ---- */
 
-/* Take a point that the bound walks across from one side of it to the other. */
-static void
-cross(clu_medians *m, int c, int column, uint32_t point, bool upwards)
+/* A point's weight * x, rounded as the kernels do it. */
+static inline fixed
+term_of(const clu_medians *m, uint32_t point, int column)
 {
-	clu_sided to = sided(m, (uint32_t) c, column);
-	double	  x = value_at(m, point, column);
-	int		  sign = upwards ? 1 : -1;
+	double	x = clu_value(m->points, point, column);
+	int64_t hi = 0, lo = 0;
 
-	to.below_hi[0] += sign * unit_hi(m, point);
-	to.below_lo[0] += sign * unit_lo(m, point);
-	for (int twice = 0; twice < 2; twice++)
-		clu_kernel->add_row(to.hi, to.lo, &x, clu_weight(m->points->w, point), upwards, to.scale,
-							1);
-	clu_exact_carry(to.hi, to.lo, 1);
-	clu_exact_carry(to.below_hi, to.below_lo, 1);
+	if (m->points->w == NULL)
+		clu_exact_add(&hi, &lo, x, m->scale[column]);
+	else
+		clu_kernel->add_row(&hi, &lo, &x, m->points->w[point], false, m->scale + column, 1);
+	return (fixed) {hi, lo};
+}
+
+/* Take a point that the bound walks across from one side of it to the other. */
+static inline void
+cross(const clu_medians *m, uint32_t point, int column, int sign, fixed *below, fixed *sided)
+{
+	fixed term = term_of(m, point, column);
+
+	below->hi += sign * unit_hi(m, point);
+	below->lo += sign * unit_lo(m, point);
+	sided->hi -= sign * 2 * term.hi;
+	sided->lo -= sign * 2 * term.lo;
+	clu_exact_carry(&below->hi, &below->lo, 1);
+	clu_exact_carry(&sided->hi, &sided->lo, 1);
+}
+
+static inline void
+count_step(size_t *steps, const clu_interrupt *interrupt)
+{
+	if (++*steps % CHECK_STEPS == 0)
+		clu_check(interrupt);
 }
 
 /* Move a bound to where the median is now; returns the number of steps. */
 static size_t
-walk(clu_medians *m, const uint32_t *label, int c, int column)
+walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_interrupt *interrupt)
 {
 	size_t			at = (size_t) c * (size_t) m->d + (size_t) column;
-	const uint32_t *order = m->order + (size_t) column * m->points->n;
-	fixed			total = weight_of(m, c);
-	size_t			start = m->rank[at], rank = start;
-	size_t			steps = 0;
+	const uint32_t *order = column_order(m, column);
+	fixed			total = weight_of(m, (int) c), below = weight_below(m, at);
+	fixed			sided = {m->sided_hi[at], m->sided_lo[at]};
+	size_t			start = m->rank[at], rank = start, steps = 0;
 
-	while (sign_of(less_twice(total, weight_below(m, at))) <= 0)
+	while (sign_of(less_twice(total, below)) <= 0)
 	{
-		do
-		{
-			rank--;
-			steps++;
-		} while (label[order[rank]] != (uint32_t) c);
-		cross(m, c, column, order[rank], false);
+		for (rank--; label[order[rank]] != c; rank--)
+			count_step(&steps, interrupt);
+		cross(m, order[rank], column, -1, &below, &sided);
 	}
-	for (;; rank++, steps++)
+	for (;; rank++)
 	{
-		if (label[order[rank]] != (uint32_t) c)
+		count_step(&steps, interrupt);
+		if (label[order[rank]] != c)
 			continue;
-		if (sign_of(less_twice(total, weight_up_to(m, at, order[rank]))) <= 0)
+		if (sign_of(less_twice(total, with_point(m, below, order[rank]))) <= 0)
 			break;
-		cross(m, c, column, order[rank], true);
+		cross(m, order[rank], column, 1, &below, &sided);
 	}
-	if (rank != start)
-		set_bound(m, (uint32_t) c, column, rank);
+	if (rank == start)
+		return steps;
+	set_bound(m, c, column, rank);
+	m->below_hi[at] = below.hi;
+	m->below_lo[at] = below.lo;
+	m->sided_hi[at] = sided.hi;
+	m->sided_lo[at] = sided.lo;
 	return steps;
 }
 
@@ -523,11 +362,10 @@ walk_all(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
 			continue;
 		for (int j = 0; j < m->d; j++)
 		{
-			steps += walk(m, label, c, j);
+			steps += walk(m, label, (uint32_t) c, j, interrupt);
 			if (steps > most)
 				return false;
 		}
-		clu_check(interrupt);
 	}
 	return true;
 }
@@ -536,26 +374,28 @@ walk_all(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
 
 /* The value of the cluster's next point after its bound. */
 static double
-next_value(const clu_medians *m, const uint32_t *label, int c, int column)
+next_value(const clu_medians *m, const uint32_t *label, int c, int column,
+		   const clu_interrupt *interrupt)
 {
-	const uint32_t *order = m->order + (size_t) column * m->points->n;
+	const uint32_t *order = column_order(m, column);
 	size_t			rank = m->rank[(size_t) c * (size_t) m->d + (size_t) column] + 1;
 
-	while (label[order[rank]] != (uint32_t) c)
-		rank++;
-	return value_at(m, order[rank], column);
+	for (size_t steps = 0; label[order[rank]] != (uint32_t) c; rank++)
+		count_step(&steps, interrupt);
+	return clu_value(m->points, order[rank], column);
 }
 
 static double
-median(const clu_medians *m, const uint32_t *label, int c, int column)
+median(const clu_medians *m, const uint32_t *label, int c, int column,
+	   const clu_interrupt *interrupt)
 {
 	size_t	 at = (size_t) c * (size_t) m->d + (size_t) column;
 	double	 low = m->bound[at];
 	uint32_t point = (uint32_t) m->bound_point[at];
 
-	if (sign_of(less_twice(weight_of(m, c), weight_up_to(m, at, point))) != 0)
+	if (sign_of(less_twice(weight_of(m, c), with_point(m, weight_below(m, at), point))) != 0)
 		return low;
-	return low + (next_value(m, label, c, column) - low) / 2;
+	return low + (next_value(m, label, c, column, interrupt) - low) / 2;
 }
 
 /* The cost of a cluster at its medians; 0 where only the rounding of the terms is left of it. */
@@ -580,10 +420,10 @@ cost_of(const clu_medians *m, int c)
 }
 
 static void
-find_medians(clu_medians *m, const uint32_t *label, int c)
+find_medians(clu_medians *m, const uint32_t *label, int c, const clu_interrupt *interrupt)
 {
 	for (int j = 0; j < m->d; j++)
-		m->median[(size_t) c * (size_t) m->d + (size_t) j] = median(m, label, c, j);
+		m->median[(size_t) c * (size_t) m->d + (size_t) j] = median(m, label, c, j, interrupt);
 	m->cost[c] = cost_of(m, c);
 }
 
@@ -600,7 +440,7 @@ clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double 
 	for (int c = 0; c < m->k; c++)
 	{
 		if (m->changed[c])
-			find_medians(m, label, c);
+			find_medians(m, label, c, interrupt);
 		m->changed[c] = false;
 		size[c] = clu_dd_value(clu_exact_value(m->weight_hi[c], m->weight_lo[c], m->weight_scale));
 		total = clu_dd_add(total, m->cost[c]);

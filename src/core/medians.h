@@ -6,8 +6,7 @@
  * and W(<= v) that of its values up to v; on equality it is the midpoint between v and the next
  * larger value.
  *
- * Each column is ranked once per fit: order lists the points by value, equal values by number.
- * Then one scan of a column, counting weight by label, passes the medians of all clusters: n steps
+ * Each column is ranked once per fit (rank.h).  Then one scan of a column, counting weight by label, passes the medians of all clusters: n steps
  * for k medians, and no sorting.
  *
  * Between iterations few points move.  So for each cluster and column a bound is kept, the point
@@ -33,16 +32,15 @@
 #include "assign.h"
 #include "dd.h"
 #include "points.h"
+#include "rank.h"
 
 typedef struct clu_medians
 {
 	const clu_points *points;
 	int				  k;
 	int				  d;
-	uint32_t		 *order;		/* d * n */
-	uint32_t		 *count;		/* of the sort */
-	uint64_t		 *least, *most; /* d: ordered bits of the values */
-	double			 *scale;		/* d: of the sums */
+	clu_ranks		  ranks;
+	double			 *scale; /* d: of the sums */
 	double			 *row;
 
 	/* weights as fixed point numbers; per point NULL where all are 1 */
@@ -70,10 +68,7 @@ typedef struct clu_medians
 
 void clu_medians_layout(clu_medians *medians, clu_arena *arena, const clu_points *points, int k);
 
-/*
- * Rank the columns.  The scratch is a clu_order whose key, spare_key and spare have room for n;
- * its other members are not looked at.
- */
+/* Rank the columns; for the scratch see rank.h. */
 void clu_medians_begin(clu_medians *medians, const clu_points *points, clu_order *scratch,
 					   const clu_interrupt *interrupt);
 

@@ -125,6 +125,15 @@ clu_point(const clu_points *points, size_t i, double *buffer)
 }
 
 static inline double
+clu_value(const clu_points *points, size_t i, int column)
+{
+	size_t at = i * (size_t) points->d + (size_t) column;
+
+	return points->width == 8 ? ((const double *) points->x)[at]
+							  : (double) ((const float *) points->x)[at];
+}
+
+static inline double
 clu_weight(const double *w, size_t i)
 {
 	return w == NULL ? 1.0 : w[i];
