@@ -108,6 +108,104 @@ CREATE AGGREGATE kmeans_fit(x anyarray, start bytea, options jsonb, weight doubl
 COMMENT ON AGGREGATE kmeans_fit(anyarray, bytea, jsonb, double precision) IS
 	'fits a K-means model to rows, starting from a model, with options and row weights';
 
+-- ---- fit: K-medians ----
+
+CREATE FUNCTION kmedians_fit_transition(internal, anyarray, integer) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_fit_transition(internal, anyarray, integer) IS
+	'collects a row for kmedians_fit';
+
+CREATE AGGREGATE kmedians_fit(x anyarray, k integer) (
+	SFUNC = kmedians_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kmedians_fit(anyarray, integer) IS
+	'fits a K-medians model to rows, starting from k clusters';
+
+CREATE FUNCTION kmedians_fit_transition(internal, anyarray, integer, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_fit_transition(internal, anyarray, integer, jsonb) IS
+	'collects a row for kmedians_fit';
+
+CREATE AGGREGATE kmedians_fit(x anyarray, k integer, options jsonb) (
+	SFUNC = kmedians_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kmedians_fit(anyarray, integer, jsonb) IS
+	'fits a K-medians model to rows, starting from k clusters, with options';
+
+CREATE FUNCTION kmedians_fit_transition(internal, anyarray, integer, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_fit_transition(internal, anyarray, integer, jsonb, double precision) IS
+	'collects a row for kmedians_fit';
+
+CREATE AGGREGATE kmedians_fit(x anyarray, k integer, options jsonb, weight double precision) (
+	SFUNC = kmedians_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kmedians_fit(anyarray, integer, jsonb, double precision) IS
+	'fits a K-medians model to rows, starting from k clusters, with options and row weights';
+
+CREATE FUNCTION kmedians_fit_transition(internal, anyarray, bytea) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_fit_transition(internal, anyarray, bytea) IS
+	'collects a row for kmedians_fit';
+
+CREATE AGGREGATE kmedians_fit(x anyarray, start bytea) (
+	SFUNC = kmedians_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kmedians_fit(anyarray, bytea) IS
+	'fits a K-medians model to rows, starting from a model';
+
+CREATE FUNCTION kmedians_fit_transition(internal, anyarray, bytea, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_fit_transition(internal, anyarray, bytea, jsonb) IS
+	'collects a row for kmedians_fit';
+
+CREATE AGGREGATE kmedians_fit(x anyarray, start bytea, options jsonb) (
+	SFUNC = kmedians_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kmedians_fit(anyarray, bytea, jsonb) IS
+	'fits a K-medians model to rows, starting from a model, with options';
+
+CREATE FUNCTION kmedians_fit_transition(internal, anyarray, bytea, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmedians_fit_transition(internal, anyarray, bytea, jsonb, double precision) IS
+	'collects a row for kmedians_fit';
+
+CREATE AGGREGATE kmedians_fit(x anyarray, start bytea, options jsonb, weight double precision) (
+	SFUNC = kmedians_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kmedians_fit(anyarray, bytea, jsonb, double precision) IS
+	'fits a K-medians model to rows, starting from a model, with options and row weights';
+
 -- ---- options ----
 
 CREATE FUNCTION kmeans_options(

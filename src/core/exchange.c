@@ -1,55 +1,50 @@
 /*
  * exchange.c
- *		Leaving a local optimum of K-means: merge two clusters here, split one there.
- *
- * Lloyd's iteration can't carry a centre across a gap.  Where the starts put two centres into one
- * natural cluster and one centre into two, it stays so.  Both sides of such a mistake have a
- * price that is known exactly.  Uniting the clusters a and b adds
- *		W_a W_b / (W_a + W_b) |c_a - c_b|^2
- * to the objective (Ward, J. Am. Stat. Assoc. 58, 1963), and splitting a cluster into two parts
- * takes off the same expression of the parts.  The parts are found by a few iterations of
- * 2-means among the points of the cluster.  Where a split gains more than a merger of two other
- * clusters costs, doing both lowers the objective, for sure and at once; Lloyd's iteration goes on
- * from there and lowers it further.  Several such exchanges are made together, none of them
- * touching the same cluster, so that their effects add up.  The idea is that of split-and-merge
- * (Ueda et al., "SMEM algorithm for mixture models", Neural Computation 12, 2000) and of swaps
- * after convergence (Franti, "Efficiency of random swap clustering", J. Big Data 5, 2018).
+ *		Which clusters to merge and to split, and what to do with an attempt; see exchange.h.
  */
-#include "kmeans.h"
+#include "exchange.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "hard.h"
 
 #define MOST_ROUNDS 50
 #define MOST_CLUSTERS 5000 /* all pairs are looked at; beyond, that takes too long */
 #define WORTH_A_ROUND 2e-4 /* what a round must have gained for another one */
 #define HOPELESS_STEPS 30  /* steps like the last one that may be missing to break even */
-#define SPLIT_ITERATIONS 6
 
 void
-clu_exchange_layout(clu_kmeans *state, clu_arena *arena, int k, int d)
+clu_exchange_layout(clu_exchange *exchange, clu_arena *arena, int k, int d)
 {
 	size_t clusters = (size_t) k;
 
-	CLU_TAKE(arena, state->first, clusters + 1);
-	CLU_TAKE(arena, state->gain, clusters);
-	CLU_TAKE(arena, state->loss, clusters);
-	CLU_TAKE(arena, state->partner, clusters);
-	CLU_TAKE(arena, state->used, clusters);
-	CLU_TAKE(arena, state->half, clu_size_product(2 * clusters, (size_t) d));
-	CLU_TAKE(arena, state->saved, clu_size_product(clusters, (size_t) d));
-	CLU_TAKE(arena, state->saved_size, clusters);
+	CLU_TAKE(arena, exchange->first, clusters + 1);
+	CLU_TAKE(arena, exchange->gain, clusters);
+	CLU_TAKE(arena, exchange->loss, clusters);
+	CLU_TAKE(arena, exchange->partner, clusters);
+	CLU_TAKE(arena, exchange->used, clusters);
+	CLU_TAKE(arena, exchange->half, clu_size_product(2 * clusters, (size_t) d));
+	CLU_TAKE(arena, exchange->saved, clu_size_product(clusters, (size_t) d));
+	CLU_TAKE(arena, exchange->saved_size, clusters);
+}
+
+void
+clu_exchange_reset(clu_exchange *exchange)
+{
+	exchange->rounds = exchange->restarts = 0;
+	exchange->trying = exchange->attempting = false;
 }
 
 /* ---- members ---- */
 
 /* List the points of each cluster: member[first[c] .. first[c + 1]). */
 static void
-list_members(clu_kmeans *state, size_t n, int k)
+list_members(clu_hard *hard, size_t n, int k)
 {
-	uint32_t *label = state->assigner.label;
-	uint32_t *member = state->seeder.member;
-	size_t	 *first = state->first;
+	uint32_t *label = hard->assigner.label;
+	uint32_t *member = hard->seeder.member;
+	size_t	 *first = hard->exchange.first;
 
 	memset(first, 0, ((size_t) k + 1) * sizeof(size_t));
 	for (size_t i = 0; i < n; i++)
@@ -63,285 +58,201 @@ list_members(clu_kmeans *state, size_t n, int k)
 	first[0] = 0;
 }
 
-/* ---- splitting ---- */
-
-typedef struct splitter
+uint32_t
+clu_exchange_draw(clu_fit *fit, const uint32_t *member, size_t count, const double *from,
+				  clu_random *random, double *scratch)
 {
-	clu_kmeans		 *state;
-	const clu_points *points;
-	const uint32_t	 *member;
-	size_t			  count;
-	double			 *half; /* 2 * d: the two centres */
-	double			 *sum;	/* 2 * d */
-	double			  weight[2];
-} splitter;
+	clu_hard		 *hard = fit->state;
+	const clu_points *points = fit->points;
+	double			 *distance = hard->seeder.distance;
+	double			  total = 0, target;
 
-/* A member drawn by weight times squared distance from a point. */
-static uint32_t
-draw_far_member(splitter *s, const double *from, clu_random *random)
-{
-	clu_kmeans *state = s->state;
-	double	   *distance = state->seeder.cost;
-	double		total = 0, target;
-	int			d = s->points->d;
-
-	for (size_t i = 0; i < s->count; i += CLU_LANES)
+	for (size_t i = 0; i < count; i += CLU_LANES)
 	{
-		int n = (int) CLU_MIN(s->count - i, CLU_LANES);
+		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
-		clu_panel_fill(state->assigner.panel, s->points->x, s->points->width, d, s->member + i, n);
-		clu_kernel->distances(CLU_SQUARED, state->assigner.panel, d, from, 1,
-							  state->seeder.distance);
+		clu_panel_fill(hard->assigner.panel, points->x, points->width, points->d, member + i, n);
+		clu_kernel->distances(hard->metric, hard->assigner.panel, points->d, from, 1, distance);
 		for (int lane = 0; lane < n; lane++)
 		{
-			distance[i + (size_t) lane] = clu_weight(s->points->w, s->member[i + (size_t) lane]) *
-										  state->seeder.distance[lane];
-			total += distance[i + (size_t) lane];
+			scratch[i + (size_t) lane] =
+				clu_weight(points->w, member[i + (size_t) lane]) * distance[lane];
+			total += scratch[i + (size_t) lane];
 		}
 	}
 	target = clu_random_uniform(random) * total;
-	for (size_t i = 0; i + 1 < s->count; i++)
+	for (size_t i = 0; i + 1 < count; i++)
 	{
-		target -= distance[i];
+		target -= scratch[i];
 		if (target < 0)
-			return s->member[i];
+			return member[i];
 	}
-	return s->member[s->count - 1];
+	return member[count - 1];
 }
 
-/* One iteration of 2-means among the members. */
-static void
-halve(splitter *s)
-{
-	clu_kmeans *state = s->state;
-	size_t		d = (size_t) s->points->d;
-
-	memset(s->sum, 0, 2 * d * sizeof(double));
-	s->weight[0] = s->weight[1] = 0;
-	for (size_t i = 0; i < s->count; i += CLU_LANES)
-	{
-		int n = (int) CLU_MIN(s->count - i, CLU_LANES);
-
-		clu_panel_fill(state->assigner.panel, s->points->x, s->points->width, (int) d,
-					   s->member + i, n);
-		clu_kernel->distances(CLU_SQUARED, state->assigner.panel, (int) d, s->half, 2,
-							  state->seeder.distance);
-		for (int lane = 0; lane < n; lane++)
-		{
-			const double *x = clu_point(s->points, s->member[i + (size_t) lane], state->row);
-			double		  w = clu_weight(s->points->w, s->member[i + (size_t) lane]);
-			int		side = state->seeder.distance[CLU_LANES + lane] < state->seeder.distance[lane];
-			double *sum = s->sum + (size_t) side * d;
-
-			for (size_t j = 0; j < d; j++)
-				sum[j] += w * x[j];
-			s->weight[side] += w;
-		}
-	}
-	for (int side = 0; side < 2; side++)
-		for (size_t j = 0; j < d && s->weight[side] > 0; j++)
-			s->half[(size_t) side * d + j] = s->sum[(size_t) side * d + j] / s->weight[side];
-}
-
-/* What splitting a cluster gains; the two centres are left in state->half. */
-static double
-split_gain(clu_fit *fit, int c, clu_random *random)
-{
-	clu_kmeans *state = fit->state;
-	size_t		d = (size_t) fit->model.d;
-	splitter	s = {
-		   .state = state,
-		   .points = fit->points,
-		   .member = state->seeder.member + state->first[c],
-		   .count = state->first[c + 1] - state->first[c],
-		   .half = state->half + 2 * (size_t) c * d,
-		   .sum = state->seeder.candidate, /* there are at least two */
-	   };
-
-	if (s.count < 2)
-		return 0;
-	memcpy(s.half,
-		   clu_point(fit->points, draw_far_member(&s, fit->model.center + (size_t) c * d, random),
-					 state->row),
-		   d * sizeof(double));
-	memcpy(s.half + d, clu_point(fit->points, draw_far_member(&s, s.half, random), state->row),
-		   d * sizeof(double));
-	for (int i = 0; i < SPLIT_ITERATIONS; i++)
-	{
-		halve(&s);
-		clu_check(fit->interrupt);
-	}
-	if (s.weight[0] == 0 || s.weight[1] == 0)
-		return 0;
-	return s.weight[0] * s.weight[1] / (s.weight[0] + s.weight[1]) *
-		   clu_distance(CLU_SQUARED, s.half, s.half + d, (int) d);
-}
-
-/* ---- merging ---- */
-
-/* For every cluster the partner that it costs least to be merged with. */
-static void
-find_partners(clu_fit *fit)
-{
-	clu_kmeans	 *state = fit->state;
-	const double *size = fit->model.size;
-	int			  k = fit->model.k, d = fit->model.d;
-
-	for (int a = 0; a < k; a++)
-	{
-		state->loss[a] = INFINITY;
-		state->partner[a] = a;
-		clu_kernel->point_distances(CLU_SQUARED, fit->model.center + (size_t) a * (size_t) d, d,
-									state->assigner.packed, (k + CLU_GROUP - 1) / CLU_GROUP,
-									state->assigner.distance);
-		for (int b = 0; b < k; b++)
-		{
-			double loss = size[a] * size[b] / (size[a] + size[b]) * state->assigner.distance[b];
-
-			if (b != a && loss < state->loss[a])
-			{
-				state->loss[a] = loss;
-				state->partner[a] = b;
-			}
-		}
-		clu_check(fit->interrupt);
-	}
-}
+/* ---- exchanges that gain ---- */
 
 /* The cluster with the least loss whose pair is free, or -1. */
 static int
-cheapest_pair(const clu_kmeans *state, int k)
+cheapest_pair(const clu_exchange *exchange, int k)
 {
 	int best = -1;
 
 	for (int c = 0; c < k; c++)
-		if (!state->used[c] && !state->used[state->partner[c]] && state->partner[c] != c &&
-			(best < 0 || state->loss[c] < state->loss[best]))
+		if (!exchange->used[c] && !exchange->used[exchange->partner[c]] &&
+			exchange->partner[c] != c && (best < 0 || exchange->loss[c] < exchange->loss[best]))
 			best = c;
 	return best;
 }
 
 /* The free cluster with the largest gain, not of the given pair, or -1. */
 static int
-best_split(const clu_kmeans *state, int k, int a, int b)
+best_split(const clu_exchange *exchange, int k, int a, int b)
 {
 	int best = -1;
 
 	for (int c = 0; c < k; c++)
-		if (!state->used[c] && c != a && c != b && (best < 0 || state->gain[c] > state->gain[best]))
+		if (!exchange->used[c] && c != a && c != b &&
+			(best < 0 || exchange->gain[c] > exchange->gain[best]))
 			best = c;
 	return best;
 }
 
 static void
-exchange(clu_fit *fit, int a, int b, int split)
+make(clu_fit *fit, const clu_exchange_verbs *verbs, int pair, int split)
 {
-	clu_kmeans *state = fit->state;
-	size_t		d = (size_t) fit->model.d;
-	double	   *ca = fit->model.center + (size_t) a * d;
-	double	   *cb = fit->model.center + (size_t) b * d;
-	double	   *cs = fit->model.center + (size_t) split * d;
-	double		wa = fit->model.size[a], wb = fit->model.size[b];
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
+	int			  partner = exchange->partner[pair];
 
-	for (size_t j = 0; j < d; j++)
-		ca[j] += (cb[j] - ca[j]) * (wb / (wa + wb));
-	memcpy(cs, state->half + 2 * (size_t) split * d, d * sizeof(double));
-	memcpy(cb, state->half + (2 * (size_t) split + 1) * d, d * sizeof(double));
-	state->used[a] = state->used[b] = state->used[split] = true;
+	verbs->make(fit, pair, partner, split);
+	exchange->used[pair] = exchange->used[partner] = exchange->used[split] = true;
 }
 
-/* All exchanges that gain for sure; false where there is none. */
-static bool
-exchange_for_sure(clu_fit *fit)
+/* Up to a number of exchanges that promise to gain; how many were made. */
+static int
+exchange_most(clu_fit *fit, const clu_exchange_verbs *verbs, int most)
 {
-	clu_kmeans *state = fit->state;
-	int			k = fit->model.k;
-	bool		changed = false;
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
+	int			  k = fit->model.k, made = 0;
 
-	memset(state->used, 0, (size_t) k * sizeof(bool));
-	for (;;)
+	memset(exchange->used, 0, (size_t) k * sizeof(bool));
+	for (; made < most; made++)
 	{
-		int pair = cheapest_pair(state, k);
-		int split = pair < 0 ? -1 : best_split(state, k, pair, state->partner[pair]);
+		int pair = cheapest_pair(exchange, k);
+		int split = pair < 0 ? -1 : best_split(exchange, k, pair, exchange->partner[pair]);
 
 		if (split < 0 ||
-			!(state->gain[split] > state->loss[pair] * (1 + 1e-9) + 1e-12 * fit->objective))
-			return changed;
-		exchange(fit, pair, state->partner[pair], split);
-		changed = true;
+			!(exchange->gain[split] > exchange->loss[pair] * (1 + 1e-9) + 1e-12 * fit->objective))
+			break;
+		make(fit, verbs, pair, split);
 	}
+	return made;
+}
+
+static void
+restore_centers(clu_fit *fit)
+{
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
+	size_t		  k = (size_t) fit->model.k;
+
+	memcpy(fit->model.center, exchange->saved, k * (size_t) fit->model.d * sizeof(double));
+}
+
+/* All exchanges that gain for sure, or one of them; false where there is none. */
+static bool
+exchange_for_sure(clu_fit *fit, const clu_exchange_verbs *verbs)
+{
+	int made = exchange_most(fit, verbs, fit->model.k);
+
+	if (made == 0)
+		return false;
+	if (verbs->confirm == NULL || verbs->confirm(fit))
+		return true;
+	restore_centers(fit);
+	if (made > 1 && exchange_most(fit, verbs, 1) == 1 && verbs->confirm(fit))
+		return true;
+	restore_centers(fit);
+	return false;
 }
 
 /* ---- trials ---- */
 
 static bool
-tried(const clu_kmeans *state, int pair, int split)
+tried(const clu_exchange *exchange, int pair, int split)
 {
-	for (int i = 0; i < state->trials; i++)
-		if (state->tried_split[i] == split &&
-			(state->tried_pair[i] == pair || state->tried_pair[i] == state->partner[pair]))
+	for (int i = 0; i < exchange->trials; i++)
+		if (exchange->tried_split[i] == split &&
+			(exchange->tried_pair[i] == pair || exchange->tried_pair[i] == exchange->partner[pair]))
 			return true;
 	return false;
 }
 
+static void
+begin_attempt(clu_fit *fit)
+{
+	clu_hard *hard = fit->state;
+
+	hard->last_objective = fit->objective = INFINITY;
+	hard->exchange.attempting = true;
+}
+
 /* From the saved optimum, make the untried exchange that promises most. */
 static clu_improvement
-try_exchange(clu_fit *fit)
+try_exchange(clu_fit *fit, const clu_exchange_verbs *verbs)
 {
-	clu_kmeans *state = fit->state;
-	int			k = fit->model.k, pair = -1, split = -1;
-	double		best = -INFINITY;
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
+	int			  k = fit->model.k, pair = -1, split = -1;
+	double		  best = -INFINITY;
 
-	if (state->trials == CLU_MOST_TRIALS)
+	if (exchange->trials >= verbs->trials)
 		return CLU_FINAL;
 	for (int a = 0; a < k; a++)
 	{
 		clu_check(fit->interrupt);
 		for (int c = 0; c < k; c++)
-			if (state->partner[a] != a && c != a && c != state->partner[a] &&
-				state->gain[c] - state->loss[a] > best && !tried(state, a, c))
+			if (exchange->partner[a] != a && c != a && c != exchange->partner[a] &&
+				exchange->gain[c] - exchange->loss[a] > best && !tried(exchange, a, c))
 			{
-				best = state->gain[c] - state->loss[a];
+				best = exchange->gain[c] - exchange->loss[a];
 				pair = a;
 				split = c;
 			}
 	}
 	if (pair < 0)
 		return CLU_FINAL;
-	state->tried_pair[state->trials] = pair;
-	state->tried_split[state->trials++] = split;
-	exchange(fit, pair, state->partner[pair], split);
-	state->last_objective = fit->objective = INFINITY;
-	state->attempting = true;
+	exchange->tried_pair[exchange->trials] = pair;
+	exchange->tried_split[exchange->trials++] = split;
+	make(fit, verbs, pair, split);
+	begin_attempt(fit);
 	return CLU_ATTEMPT;
 }
 
 static void
 save(clu_fit *fit)
 {
-	clu_kmeans *state = fit->state;
-	size_t		k = (size_t) fit->model.k;
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
+	size_t		  k = (size_t) fit->model.k;
 
-	memcpy(state->saved, fit->model.center, k * (size_t) fit->model.d * sizeof(double));
-	memcpy(state->saved_size, fit->model.size, k * sizeof(double));
-	state->saved_objective = fit->objective;
-	state->saved_iteration = fit->iteration;
-	state->trials = 0;
-	state->trying = true;
+	memcpy(exchange->saved, fit->model.center, k * (size_t) fit->model.d * sizeof(double));
+	memcpy(exchange->saved_size, fit->model.size, k * sizeof(double));
+	exchange->saved_objective = fit->objective;
+	exchange->saved_iteration = fit->iteration;
+	exchange->trials = 0;
+	exchange->trying = true;
+	exchange->attempting = false;
 }
 
 static void
 restore_saved(clu_fit *fit)
 {
-	clu_kmeans *state = fit->state;
-	size_t		k = (size_t) fit->model.k;
+	clu_exchange *exchange = &((clu_hard *) fit->state)->exchange;
 
-	memcpy(fit->model.center, state->saved, k * (size_t) fit->model.d * sizeof(double));
-	memcpy(fit->model.size, state->saved_size, k * sizeof(double));
-	fit->objective = state->saved_objective;
-	fit->iteration = state->saved_iteration;
+	restore_centers(fit);
+	memcpy(fit->model.size, exchange->saved_size, (size_t) fit->model.k * sizeof(double));
+	fit->objective = exchange->saved_objective;
+	fit->iteration = exchange->saved_iteration;
 	fit->converged = true;
-	state->attempting = false;
+	exchange->attempting = false;
 }
 
 /*
@@ -351,35 +262,65 @@ restore_saved(clu_fit *fit)
 bool
 clu_exchange_hopeless(const clu_fit *fit)
 {
-	const clu_kmeans *state = fit->state;
-	double			  decrease = state->last_objective - fit->objective;
+	const clu_hard	   *hard = fit->state;
+	const clu_exchange *exchange = &hard->exchange;
+	double				decrease = hard->last_objective - fit->objective;
 
-	return state->attempting && state->last_objective < INFINITY &&
-		   fit->objective - state->saved_objective > HOPELESS_STEPS * decrease;
+	return exchange->attempting && hard->last_objective < INFINITY &&
+		   fit->objective - exchange->saved_objective > HOPELESS_STEPS * decrease;
+}
+
+/* A run from other starting centres, where the data are few enough to afford one. */
+static clu_improvement
+try_start(clu_fit *fit, const clu_exchange_verbs *verbs, clu_random *random)
+{
+	clu_hard *hard = fit->state;
+
+	if (hard->exchange.restarts >= verbs->restarts(fit))
+		return CLU_FINAL;
+	hard->exchange.restarts++;
+	clu_hard_start(fit, random);
+	begin_attempt(fit);
+	return CLU_ATTEMPT;
+}
+
+/* Whether there is no use in looking at the prices again. */
+static bool
+exhausted(const clu_fit *fit)
+{
+	const clu_hard	   *hard = fit->state;
+	const clu_exchange *exchange = &hard->exchange;
+
+	return fit->model.k < 3 || exchange->rounds >= MOST_ROUNDS ||
+		   (exchange->trying && fit->objective > exchange->saved_objective * (1 - WORTH_A_ROUND));
 }
 
 clu_improvement
-clu_exchange(clu_fit *fit, bool converged, clu_random *random)
+clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *verbs, bool converged,
+					 clu_random *random)
 {
-	clu_kmeans *state = fit->state;
-	int			k = fit->model.k;
+	clu_hard	   *hard = fit->state;
+	clu_exchange   *exchange = &hard->exchange;
+	clu_improvement improvement;
 
-	if (k < 3 || k > MOST_CLUSTERS)
+	if (fit->model.k > MOST_CLUSTERS)
 		return CLU_FINAL;
-	if (state->trying && !(converged && fit->objective < state->saved_objective * (1 - 1e-9)))
-	{
+	if (exchange->trying && !(converged && fit->objective < exchange->saved_objective * (1 - 1e-9)))
 		restore_saved(fit);
-		return try_exchange(fit);
+	else if (exhausted(fit))
+	{
+		save(fit);
+		exchange->trials = verbs->trials;
 	}
-	state->attempting = false;
-	if (state->trying && fit->objective > state->saved_objective * (1 - WORTH_A_ROUND))
-		return CLU_FINAL;
-	if (state->rounds++ >= MOST_ROUNDS)
-		return CLU_FINAL;
-	list_members(state, fit->points->n, k);
-	find_partners(fit);
-	for (int c = 0; c < k; c++)
-		state->gain[c] = split_gain(fit, c, random);
-	save(fit);
-	return exchange_for_sure(fit) ? CLU_BETTER : try_exchange(fit);
+	else
+	{
+		exchange->rounds++;
+		list_members(hard, fit->points->n, fit->model.k);
+		verbs->price(fit, random);
+		save(fit);
+		if (exchange_for_sure(fit, verbs))
+			return CLU_BETTER;
+	}
+	improvement = try_exchange(fit, verbs);
+	return improvement == CLU_FINAL ? try_start(fit, verbs, random) : improvement;
 }

@@ -25,6 +25,7 @@ clu_fit_verbs(clu_algorithm algorithm, const clu_options *options)
 			return clu_option_is_set(options, CLU_BETA) ? &clu_soft_kmeans_verbs
 														: &clu_kmeans_verbs;
 		case CLU_KMEDIANS:
+			return &clu_kmedians_verbs;
 		case CLU_GMM:
 		case CLU_BERNOULLI:
 			return NULL;

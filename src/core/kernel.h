@@ -26,6 +26,19 @@ typedef enum clu_metric
 	CLU_L1		 /* sum of absolute differences */
 } clu_metric;
 
+/*
+ * The accumulators of add_sided, an element per column.  A value is below where it is less than
+ * the bound, or where it equals the bound and its point has a lower number than bound_point.
+ */
+typedef struct clu_sided
+{
+	const double *bound;
+	const double *bound_point;
+	const double *scale;
+	int64_t		 *hi, *lo;			   /* weight * x, of those below taken away */
+	int64_t		 *below_hi, *below_lo; /* weight of those below */
+} clu_sided;
+
 typedef struct clu_kernels
 {
 	const char *name;
@@ -63,6 +76,13 @@ typedef struct clu_kernels
 	 */
 	void (*add_row)(int64_t *hi, int64_t *lo, const double *x, double weight, bool subtract,
 					const double *scale, int d);
+
+	/*
+	 * Add a point, or with subtract take it away, on its side of a bound per column.  Its weight
+	 * stands there twice: as a factor, and as the fixed point number that the weights add up in.
+	 */
+	void (*add_sided)(const clu_sided *to, const double *x, double point, double weight,
+					  int64_t weight_hi, int64_t weight_lo, bool subtract, int d);
 } clu_kernels;
 
 extern const clu_kernels clu_kernels_base;

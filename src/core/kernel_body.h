@@ -341,32 +341,84 @@ add_term(int64_t *hi, int64_t *lo, double scaled, double rest, int64_t mask)
 	*lo += (whole_bits(low) ^ mask) - mask;
 }
 
+/* Dekker's product, so that weight * x loses nothing before it is scaled. */
+typedef struct split_weight
+{
+	double weight, high, low;
+} split_weight;
+
+INLINE split_weight
+split(double weight)
+{
+	double high = 134217729.0 * weight - (134217729.0 * weight - weight);
+
+	return (split_weight) {weight, high, weight - high};
+}
+
+INLINE void
+add_product(int64_t *hi, int64_t *lo, double x, split_weight w, double scale, int64_t mask)
+{
+	double t = 134217729.0 * x;
+	double xh = t - (t - x);
+	double xl = x - xh;
+	double p = w.weight * x;
+	double error = ((w.high * xh - p) + w.high * xl + w.low * xh) + w.low * xl;
+
+	add_term(hi, lo, p * scale, error * scale, mask);
+}
+
 static void
 add_row(int64_t *restrict hi, int64_t *restrict lo, const double *restrict x, double weight,
 		bool subtract, const double *restrict scale, int d)
 {
-	const double split = 134217729.0;
-	double		 wh = split * weight - (split * weight - weight);
-	double		 wl = weight - wh;
+	split_weight w = split(weight);
 	int64_t		 mask = subtract ? -1 : 0;
 
 	if (weight == 1)
-	{
 		for (int j = 0; j < d; j++)
 			add_term(&hi[j], &lo[j], x[j] * scale[j], 0, mask);
-		return;
-	}
-	for (int j = 0; j < d; j++)
-	{
-		/* Dekker's product, so that weight * x loses nothing before it is scaled */
-		double t = split * x[j];
-		double xh = t - (t - x[j]);
-		double xl = x[j] - xh;
-		double p = weight * x[j];
-		double error = ((wh * xh - p) + wh * xl + wl * xh) + wl * xl;
+	else
+		for (int j = 0; j < d; j++)
+			add_product(&hi[j], &lo[j], x[j], w, scale[j], mask);
+}
 
-		add_term(&hi[j], &lo[j], p * scale[j], error * scale[j], mask);
-	}
+/* All ones where x is below. */
+INLINE int64_t
+below_mask(double x, double bound, double point, double bound_point)
+{
+	return -(int64_t) ((x < bound) | ((x == bound) & (point < bound_point)));
+}
+
+static void
+add_sided(const clu_sided *to, const double *restrict x, double point, double weight,
+		  int64_t weight_hi, int64_t weight_lo, bool subtract, int d)
+{
+	const double *restrict bound = to->bound, *restrict bound_point = to->bound_point;
+	const double *restrict scale = to->scale;
+	int64_t *restrict hi = to->hi, *restrict lo = to->lo;
+	int64_t *restrict below_hi = to->below_hi, *restrict below_lo = to->below_lo;
+	split_weight w = split(weight);
+	int64_t		 mask = subtract ? -1 : 0;
+
+	weight_hi = (weight_hi ^ mask) - mask;
+	weight_lo = (weight_lo ^ mask) - mask;
+	if (weight == 1 && weight_lo == 0)
+		for (int j = 0; j < d; j++)
+		{
+			int64_t below = below_mask(x[j], bound[j], point, bound_point[j]);
+
+			add_term(&hi[j], &lo[j], x[j] * scale[j], 0, mask ^ below);
+			below_hi[j] += weight_hi & below;
+		}
+	else
+		for (int j = 0; j < d; j++)
+		{
+			int64_t below = below_mask(x[j], bound[j], point, bound_point[j]);
+
+			add_product(&hi[j], &lo[j], x[j], w, scale[j], mask ^ below);
+			below_hi[j] += weight_hi & below;
+			below_lo[j] += weight_lo & below;
+		}
 }
 
 static bool available(void);
@@ -381,4 +433,5 @@ const clu_kernels KERNEL_TABLE = {
 	.deviations = deviations,
 	.point_distances = point_distances,
 	.add_row = add_row,
+	.add_sided = add_sided,
 };

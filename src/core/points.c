@@ -35,7 +35,7 @@ clu_order_layout(clu_order *order, clu_arena *arena, size_t n)
 	CLU_TAKE(arena, order->spare, n);
 	CLU_TAKE(arena, order->key, large ? n : 0);
 	CLU_TAKE(arena, order->spare_key, large ? n : 0);
-	CLU_TAKE(arena, order->count, large ? DIGITS * DIGIT_SIZE : 0);
+	CLU_TAKE(arena, order->count, large ? CLU_RADIX_COUNTS : 0);
 }
 
 static inline double
@@ -61,17 +61,6 @@ compare_rows(const clu_rows *rows, uint32_t a, uint32_t b, int column)
 	return 0;
 }
 
-/* Bits that, read as an unsigned integer, order as the value does. */
-static inline uint64_t
-ordered_bits(double value)
-{
-	uint64_t bits;
-
-	value += 0.0; /* -0 becomes 0 */
-	memcpy(&bits, &value, sizeof(bits));
-	return (bits >> 63) ? ~bits : bits | (UINT64_C(1) << 63);
-}
-
 static inline uint64_t
 column_key(const clu_rows *rows, uint32_t row, int column)
 {
@@ -79,7 +68,7 @@ column_key(const clu_rows *rows, uint32_t row, int column)
 	uint32_t bits;
 
 	if (rows->width == 8)
-		return ordered_bits(value_at(rows, row, column));
+		return clu_ordered_bits(value_at(rows, row, column));
 
 	value = (float) value_at(rows, row, column) + 0.0f;
 	memcpy(&bits, &value, sizeof(bits));
@@ -130,24 +119,21 @@ merge_sort(const sorter *s, uint32_t *index, size_t n, int column)
 		memcpy(index, from, n * sizeof(*index));
 }
 
-/* Radix sort of a run by one column; false where the column is constant. */
-static bool
-radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
+bool
+clu_order_radix(clu_order *order, uint32_t *index, size_t n, const clu_interrupt *interrupt)
 {
-	uint64_t *key = s->order->key, *key_out = s->order->spare_key;
-	uint32_t *in = index, *out = s->order->spare;
-	uint32_t *count = s->order->count;
+	uint64_t *key = order->key, *key_out = order->spare_key;
+	uint32_t *in = index, *out = order->spare;
+	uint32_t *count = order->count;
 	bool	  moved = false;
 
 	memset(count, 0, sizeof(*count) * DIGITS * DIGIT_SIZE);
 	for (size_t i = 0; i < n; i++)
 	{
-		uint64_t k = key[i] = column_key(s->rows, index[i], column);
-
 		for (int digit = 0; digit < DIGITS; digit++)
-			count[digit * DIGIT_SIZE + ((k >> (digit * DIGIT_BITS)) & (DIGIT_SIZE - 1))]++;
+			count[digit * DIGIT_SIZE + ((key[i] >> (digit * DIGIT_BITS)) & (DIGIT_SIZE - 1))]++;
 		if (i % CHECK_ROWS == 0)
-			clu_check(s->interrupt);
+			clu_check(interrupt);
 	}
 
 	for (int digit = 0; digit < DIGITS; digit++)
@@ -171,7 +157,7 @@ radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
 			key_out[at] = key[i];
 			out[at] = in[i];
 			if (i % CHECK_ROWS == 0)
-				clu_check(s->interrupt);
+				clu_check(interrupt);
 		}
 		{
 			uint32_t *swap = in;
@@ -187,6 +173,19 @@ radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
 	if (in != index)
 		memcpy(index, in, n * sizeof(*index));
 	return moved;
+}
+
+/* Radix sort of a run by one column; false where the column is constant. */
+static bool
+radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		s->order->key[i] = column_key(s->rows, index[i], column);
+		if (i % CHECK_ROWS == 0)
+			clu_check(s->interrupt);
+	}
+	return clu_order_radix(s->order, index, n, s->interrupt);
 }
 
 static size_t

@@ -11,6 +11,8 @@
 #ifndef CLU_POINTS_H
 #define CLU_POINTS_H
 
+#include <string.h>
+
 #include "base.h"
 
 /* Rows, in the order and number in which they came. */
@@ -66,10 +68,29 @@ typedef struct clu_order
 	uint32_t *count; /* digit histograms, for large n */
 } clu_order;
 
+#define CLU_RADIX_COUNTS (6 * 2048) /* in clu_order.count */
+
 void clu_order_layout(clu_order *order, clu_arena *arena, size_t n);
 
 /* Sort the row numbers; returns the number of distinct rows. */
 size_t clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt);
+
+/*
+ * Sort an index by the keys in order->key, which are lost; equal keys stay in their order.  False
+ * where all keys are equal.  Uses all of the order but its index.
+ */
+bool clu_order_radix(clu_order *order, uint32_t *index, size_t n, const clu_interrupt *interrupt);
+
+/* Bits that, read as an unsigned integer, order as the value does; -0 is 0, there is no NaN. */
+static inline uint64_t
+clu_ordered_bits(double value)
+{
+	uint64_t bits;
+
+	value += 0.0;
+	memcpy(&bits, &value, sizeof(bits));
+	return (bits >> 63) ? ~bits : bits | (UINT64_C(1) << 63);
+}
 
 /* Memory of the points: distinct rows, of which the sort has told the number. */
 void clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct);
@@ -101,6 +122,15 @@ static inline const double *
 clu_point(const clu_points *points, size_t i, double *buffer)
 {
 	return clu_row(points->x, points->width, i, points->d, buffer);
+}
+
+static inline double
+clu_value(const clu_points *points, size_t i, int column)
+{
+	size_t at = i * (size_t) points->d + (size_t) column;
+
+	return points->width == 8 ? ((const double *) points->x)[at]
+							  : (double) ((const float *) points->x)[at];
 }
 
 static inline double

@@ -20,6 +20,7 @@
 #include "options_value.h"
 
 PG_FUNCTION_INFO_V1(clustering_kmeans_transition);
+PG_FUNCTION_INFO_V1(clustering_kmedians_transition);
 PG_FUNCTION_INFO_V1(clustering_fit_final);
 
 #define FIRST_CAPACITY 4
@@ -311,6 +312,12 @@ Datum
 clustering_kmeans_transition(PG_FUNCTION_ARGS)
 {
 	return transition(fcinfo, CLU_KMEANS);
+}
+
+Datum
+clustering_kmedians_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, CLU_KMEDIANS);
 }
 
 /* ---- fitting ---- */

@@ -1,0 +1,232 @@
+/*
+ * hard.c
+ *		What K-means and K-medians share; see hard.h.
+ */
+#include "hard.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "exact.h"
+
+void
+clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_fit *fit)
+{
+	int	   k = fit->model.k, d = fit->model.d;
+	size_t n = fit->points->n;
+	size_t block = clu_points_block(fit->points, 0).n;
+
+	hard->metric = metric;
+	clu_frame_layout(&hard->frame, arena, d);
+	clu_assign_layout(&hard->assigner, arena, metric, n, k, d);
+	clu_seed_layout(&hard->seeder, arena, metric, n, k, d);
+	clu_exchange_layout(&hard->exchange, arena, k, d);
+	CLU_TAKE(arena, hard->changes, block);
+	CLU_TAKE(arena, hard->distance, block);
+	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
+	CLU_TAKE(arena, hard->row, (size_t) d);
+	CLU_TAKE(arena, hard->cost_hi, (size_t) k);
+	CLU_TAKE(arena, hard->cost_lo, (size_t) k);
+	CLU_TAKE(arena, hard->weight_hi, (size_t) k);
+	CLU_TAKE(arena, hard->weight_lo, (size_t) k);
+}
+
+void
+clu_hard_begin(clu_fit *fit)
+{
+	clu_hard *hard = fit->state;
+	clu_frame_measure(&hard->frame, fit->points, fit->interrupt);
+	hard->assigner.frame = &hard->frame;
+	fit->objective_power = hard->metric == CLU_SQUARED ? 2 : 1;
+}
+
+void
+clu_hard_start(clu_fit *fit, clu_random *random)
+{
+	clu_hard *hard = fit->state;
+
+	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
+		clu_seed_random(&hard->seeder, fit->points, fit->model.center, random, fit->interrupt);
+	else
+		clu_seed_plusplus(&hard->seeder, fit->points, fit->model.center, random, fit->interrupt);
+}
+
+void
+clu_hard_adopt(clu_fit *fit)
+{
+	for (size_t i = 0; i < (size_t) fit->model.k * (size_t) fit->model.d; i++)
+		fit->model.center[i] /= fit->points->unit;
+}
+
+void
+clu_hard_reset(clu_fit *fit)
+{
+	clu_hard *hard = fit->state;
+
+	clu_assign_reset(&hard->assigner, fit->points->n);
+	clu_exchange_reset(&hard->exchange);
+	hard->has_previous = false;
+	hard->last_objective = INFINITY;
+}
+
+void
+clu_hard_prepare(clu_fit *fit)
+{
+	clu_hard *hard = fit->state;
+
+	clu_assign_prepare(&hard->assigner, fit->model.center,
+					   hard->has_previous ? hard->previous : NULL);
+	memcpy(hard->previous, fit->model.center,
+		   (size_t) fit->model.k * (size_t) fit->model.d * sizeof(double));
+	hard->has_previous = true;
+}
+
+bool
+clu_hard_settled(clu_fit *fit)
+{
+	clu_hard *hard = fit->state;
+	double	  tol = clu_option_number(&fit->model.options, CLU_TOL);
+
+	if (fit->changed == 0 || clu_exchange_hopeless(fit))
+		return true;
+	return tol > 0 && hard->last_objective < INFINITY &&
+		   hard->last_objective - fit->objective < tol * hard->last_objective;
+}
+
+/* ---- empty clusters ---- */
+
+/* Every point's distance from its centre, and how many points each cluster has. */
+static void
+measure_points(clu_fit *fit, double *distance, size_t *count)
+{
+	clu_hard *hard = fit->state;
+
+	memset(count, 0, (size_t) fit->model.k * sizeof(size_t));
+	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
+	{
+		clu_block		block = clu_points_block(fit->points, b);
+		const uint32_t *label = hard->assigner.label + block.first;
+
+		clu_own_distances(hard->metric, &block, fit->model.center, label, distance + block.first,
+						  hard->row);
+		for (size_t i = 0; i < block.n; i++)
+			count[label[i]]++;
+		clu_check(fit->interrupt);
+	}
+}
+
+void
+clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
+{
+	clu_hard *hard = fit->state;
+	uint32_t *label = hard->assigner.label;
+	double	 *distance = hard->seeder.cost;
+	size_t	 *count = hard->seeder.count;
+	clu_block all = {fit->points->x, fit->points->w, 0,
+					 fit->points->n, fit->points->d, fit->points->width};
+
+	measure_points(fit, distance, count);
+	for (int c = 0; c < fit->model.k; c++)
+	{
+		size_t farthest = fit->points->n;
+
+		if (count[c] > 0)
+			continue;
+		for (size_t i = 0; i < fit->points->n; i++)
+			if (count[label[i]] > 1 &&
+				(farthest == fit->points->n || distance[i] > distance[farthest]))
+				farthest = i;
+		count[label[farthest]]--;
+		count[c] = 1;
+		move(fit, &all, (uint32_t) farthest, label[farthest], (uint32_t) c);
+		label[farthest] = (uint32_t) c;
+		hard->assigner.gap[farthest] = 0;
+		fit->changed++;
+		clu_check(fit->interrupt);
+	}
+}
+
+/* ---- figures of the final model ---- */
+
+/* No point is farther from a centre, which lies among the points. */
+static double
+longest_distance(const clu_hard *hard)
+{
+	double radius = hard->frame.radius;
+
+	if (hard->metric == CLU_SQUARED)
+		return 4 * radius * radius;
+	return 2 * sqrt(hard->assigner.d) * radius * (1 + 1e-9);
+}
+
+static void
+clear_figures(clu_hard *hard, int k)
+{
+	size_t size = (size_t) k * sizeof(int64_t);
+
+	memset(hard->cost_hi, 0, size);
+	memset(hard->cost_lo, 0, size);
+	memset(hard->weight_hi, 0, size);
+	memset(hard->weight_lo, 0, size);
+}
+
+void
+clu_hard_finish(clu_fit *fit)
+{
+	clu_hard  *hard = fit->state;
+	clu_model *model = &fit->model;
+	double	   largest = fit->points->largest_weight, total = fit->points->total_weight;
+	double	   reach = longest_distance(hard);
+	double	   scale = clu_exact_scale(largest * reach, total * reach);
+	double	   weight_scale = clu_exact_scale(largest, total);
+	clu_dd	   objective = {0, 0};
+
+	clu_hard_reset(fit);
+	clu_hard_prepare(fit);
+	clear_figures(hard, model->k);
+	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
+	{
+		clu_block		block = clu_points_block(fit->points, b);
+		const uint32_t *label = hard->assigner.label + block.first;
+
+		clu_assign_block(&hard->assigner, &block, hard->changes, fit->interrupt);
+		clu_own_distances(hard->metric, &block, model->center, label, hard->distance, hard->row);
+		for (size_t i = 0; i < block.n; i++)
+		{
+			double	 w = clu_weight(block.w, i);
+			uint32_t c = label[i];
+
+			clu_exact_add(&hard->cost_hi[c], &hard->cost_lo[c], w * hard->distance[i], scale);
+			clu_exact_add(&hard->weight_hi[c], &hard->weight_lo[c], w, weight_scale);
+		}
+		clu_exact_carry(hard->cost_hi, hard->cost_lo, (size_t) model->k);
+		clu_exact_carry(hard->weight_hi, hard->weight_lo, (size_t) model->k);
+		clu_check(fit->interrupt);
+	}
+	for (int c = 0; c < model->k; c++)
+	{
+		clu_dd cost = clu_exact_value(hard->cost_hi[c], hard->cost_lo[c], scale);
+
+		objective = clu_dd_add(objective, cost);
+		model->cost[c] = clu_dd_value(cost);
+		model->size[c] =
+			clu_dd_value(clu_exact_value(hard->weight_hi[c], hard->weight_lo[c], weight_scale));
+		model->weight[c] = model->size[c] / total;
+	}
+	model->objective = clu_dd_value(objective);
+}
+
+void
+clu_hard_restore(clu_fit *fit)
+{
+	clu_model *model = &fit->model;
+
+	for (int c = 0; c < model->k; c++)
+	{
+		model->size[c] *= fit->points->weight_unit;
+		model->cost[c] = clu_in_input_units(fit, model->cost[c]);
+	}
+	model->objective = clu_in_input_units(fit, model->objective);
+	for (size_t i = 0; i < (size_t) model->k * (size_t) model->d; i++)
+		model->center[i] *= fit->points->unit;
+}

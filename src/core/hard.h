@@ -1,0 +1,61 @@
+/*
+ * hard.h
+ *		What the two hard algorithms share: each point belongs to its nearest centre, and to no other.
+ *
+ * K-means and K-medians differ in the distance, in what a centre is, and in the statistics that
+ * find it.  Everything else is here: starting centres, the assignment's tables, empty clusters,
+ * the end of a run, the figures of the final model, and the units.
+ *
+ * clu_hard is the first member of either algorithm's state, so that fit->state is one.
+ */
+#ifndef CLU_HARD_H
+#define CLU_HARD_H
+
+#include "assign.h"
+#include "exchange.h"
+#include "fit.h"
+#include "seed.h"
+
+typedef struct clu_hard
+{
+	clu_metric	 metric;
+	clu_frame	 frame;
+	clu_assigner assigner;
+	clu_seeder	 seeder;
+	clu_exchange exchange;
+	clu_change	*changes;	   /* of a block */
+	double		*previous;	   /* k * d: the centres of the pass before */
+	bool		 has_previous; /* and the gaps are about them */
+	double		 last_objective;
+	double		*row;
+	double		*distance; /* of a block */
+
+	/* exact sums per cluster, for the final figures */
+	int64_t *cost_hi, *cost_lo;
+	int64_t *weight_hi, *weight_lo;
+} clu_hard;
+
+/* Take a point from the statistics of one cluster and add it to another's. */
+typedef void (*clu_move_point)(clu_fit *fit, const clu_block *block, uint32_t point, uint32_t from,
+							   uint32_t to);
+
+void clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_fit *fit);
+void clu_hard_begin(clu_fit *fit);
+void clu_hard_reset(clu_fit *fit);
+
+/*
+ * A cluster without points takes the point that is farthest from its centre, out of a cluster
+ * that keeps at least one other; the lowest-numbered empty cluster first, and the first of equally
+ * far points in the order of the points.
+ */
+void clu_hard_fill_empty(clu_fit *fit, clu_move_point move);
+
+/* Verbs as they stand (fit.h). */
+void clu_hard_start(clu_fit *fit, clu_random *random);
+void clu_hard_adopt(clu_fit *fit);
+void clu_hard_prepare(clu_fit *fit);
+bool clu_hard_settled(clu_fit *fit);
+void clu_hard_finish(clu_fit *fit);
+void clu_hard_restore(clu_fit *fit);
+
+#endif

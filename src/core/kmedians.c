@@ -1,0 +1,130 @@
+/*
+ * kmedians.c
+ *		K-medians: the sum of L1 distances to the centre of the cluster, minimised.
+ *
+ * The objective is sum_i w_i sum_j |x_ij - c_j|, with c the centre of the cluster of point i.  For
+ * given clusters it falls apart into one problem per cluster and column, minimise
+ * f(c) = sum w_i |x_i - c|.  f is convex, and where c is none of the x its slope is the weight
+ * below c less the weight above it.  So the minimum is where neither side has more than half of the weight,
+ * at the weighted median; where the halves balance exactly the slope is 0 all the way to the next
+ * value, and the midpoint is taken.  For given centres each point goes to the one nearest in L1.
+ * Neither step can raise the objective (Bradley, Mangasarian and Street, "Clustering via concave
+ * minimization", NIPS 1996), and they alternate until no point changes its cluster.
+ *
+ * Both steps are exact: the labels are those of double precision arithmetic without shortcuts
+ * (assign.h), the medians are values of the data, or midpoints of two, found by exact sums of the
+ * weights (medians.h).  Means move with every point that comes or goes, medians mostly stay; that
+ * a fit is at its end is seen by the labels, not by the centres.
+ */
+#include "kmedians.h"
+
+#include <math.h>
+
+#include "algorithms.h"
+
+static void
+layout(clu_fit *fit, clu_arena *arena)
+{
+	clu_kmedians *state;
+	clu_kmedians  measured;
+
+	CLU_TAKE(arena, state, 1);
+	fit->state = state;
+	if (state == NULL)
+		state = &measured;
+	clu_hard_layout(&state->hard, arena, CLU_L1, fit);
+	clu_medians_layout(&state->medians, arena, fit->points, fit->model.k);
+	CLU_TAKE(arena, state->sample, CLU_SPLIT_SAMPLE);
+	CLU_TAKE(arena, state->sample_value, clu_size_product((size_t) fit->model.d, CLU_SPLIT_SAMPLE));
+	CLU_TAKE(arena, state->sample_order, clu_size_product((size_t) fit->model.d, CLU_SPLIT_SAMPLE));
+}
+
+static clu_status
+begin(clu_fit *fit)
+{
+	clu_kmedians *state = fit->state;
+	clu_hard	 *hard = &state->hard;
+
+	/* memory of the seeding and the assignment, which begin later */
+	clu_order scratch = {
+		.key = (uint64_t *) hard->seeder.cost,
+		.spare_key = (uint64_t *) hard->seeder.member,
+		.spare = hard->assigner.label,
+	};
+
+	clu_hard_begin(fit);
+	clu_medians_begin(&state->medians, fit->points, &scratch, fit->interrupt);
+	return CLU_OK;
+}
+
+static void
+reset(clu_fit *fit)
+{
+	clu_kmedians *state = fit->state;
+
+	clu_hard_reset(fit);
+	clu_medians_reset(&state->medians);
+}
+
+static void
+move_point(clu_fit *fit, const clu_block *block, uint32_t point, uint32_t from, uint32_t to)
+{
+	clu_kmedians *state = fit->state;
+
+	clu_medians_move(&state->medians, (uint32_t) block->first + point, from, to);
+}
+
+static void
+accumulate(clu_fit *fit, const clu_block *block)
+{
+	clu_hard	   *hard = fit->state;
+	const uint32_t *label = hard->assigner.label + block->first;
+	size_t changed = clu_assign_block(&hard->assigner, block, hard->changes, fit->interrupt);
+
+	for (size_t i = 0; i < changed; i++)
+	{
+		uint32_t point = hard->changes[i].point;
+
+		move_point(fit, block, point, hard->changes[i].from, label[point]);
+	}
+	fit->changed += changed;
+}
+
+static bool
+any_empty(const clu_kmedians *state)
+{
+	for (int c = 0; c < state->medians.k; c++)
+		if (clu_medians_empty(&state->medians, c))
+			return true;
+	return false;
+}
+
+static clu_status
+refit(clu_fit *fit)
+{
+	clu_kmedians *state = fit->state;
+	clu_dd		  objective;
+
+	if (any_empty(state))
+		clu_hard_fill_empty(fit, move_point);
+	objective = clu_medians_refit(&state->medians, state->hard.assigner.label, fit->model.center,
+								  fit->model.size, fit->interrupt);
+	state->hard.last_objective = fit->objective;
+	fit->objective = fmax(clu_dd_value(objective), 0);
+	return CLU_OK;
+}
+
+const clu_verbs clu_kmedians_verbs = {
+	.layout = layout,
+	.begin = begin,
+	.start = clu_hard_start,
+	.adopt = clu_hard_adopt,
+	.reset = reset,
+	.prepare = clu_hard_prepare,
+	.accumulate = accumulate,
+	.settled = clu_hard_settled,
+	.refit = refit,
+	.improve = clu_kmedians_improve,
+	.finish = clu_hard_finish,
+	.restore = clu_hard_restore,
+};
