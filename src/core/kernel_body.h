@@ -369,6 +369,8 @@ add_row(int64_t *restrict hi, int64_t *restrict lo, const double *restrict x, do
 	}
 }
 
+#include "kernel_gmm_body.h"
+
 static bool available(void);
 
 const clu_kernels KERNEL_TABLE = {
@@ -381,4 +383,9 @@ const clu_kernels KERNEL_TABLE = {
 	.deviations = deviations,
 	.point_distances = point_distances,
 	.add_row = add_row,
+	.gmm_full = gmm_full,
+	.gmm_diag = gmm_diag,
+	.gmm_share = gmm_share,
+	.gmm_moments_full = gmm_moments_full,
+	.gmm_moments_diag = gmm_moments_diag,
 };
