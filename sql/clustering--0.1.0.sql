@@ -206,6 +206,104 @@ CREATE AGGREGATE kmedians_fit(x anyarray, start bytea, options jsonb, weight dou
 COMMENT ON AGGREGATE kmedians_fit(anyarray, bytea, jsonb, double precision) IS
 	'fits a K-medians model to rows, starting from a model, with options and row weights';
 
+-- ---- fit: Gaussian mixtures ----
+
+CREATE FUNCTION gmm_fit_transition(internal, anyarray, integer) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_gmm_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_fit_transition(internal, anyarray, integer) IS
+	'collects a row for gmm_fit';
+
+CREATE AGGREGATE gmm_fit(x anyarray, k integer) (
+	SFUNC = gmm_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE gmm_fit(anyarray, integer) IS
+	'fits a Gaussian mixture to rows, starting from k components';
+
+CREATE FUNCTION gmm_fit_transition(internal, anyarray, integer, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_gmm_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_fit_transition(internal, anyarray, integer, jsonb) IS
+	'collects a row for gmm_fit';
+
+CREATE AGGREGATE gmm_fit(x anyarray, k integer, options jsonb) (
+	SFUNC = gmm_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE gmm_fit(anyarray, integer, jsonb) IS
+	'fits a Gaussian mixture to rows, starting from k components, with options';
+
+CREATE FUNCTION gmm_fit_transition(internal, anyarray, integer, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_gmm_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_fit_transition(internal, anyarray, integer, jsonb, double precision) IS
+	'collects a row for gmm_fit';
+
+CREATE AGGREGATE gmm_fit(x anyarray, k integer, options jsonb, weight double precision) (
+	SFUNC = gmm_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE gmm_fit(anyarray, integer, jsonb, double precision) IS
+	'fits a Gaussian mixture to rows, starting from k components, with options and row weights';
+
+CREATE FUNCTION gmm_fit_transition(internal, anyarray, bytea) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_gmm_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_fit_transition(internal, anyarray, bytea) IS
+	'collects a row for gmm_fit';
+
+CREATE AGGREGATE gmm_fit(x anyarray, start bytea) (
+	SFUNC = gmm_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE gmm_fit(anyarray, bytea) IS
+	'fits a Gaussian mixture to rows, starting from a model';
+
+CREATE FUNCTION gmm_fit_transition(internal, anyarray, bytea, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_gmm_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_fit_transition(internal, anyarray, bytea, jsonb) IS
+	'collects a row for gmm_fit';
+
+CREATE AGGREGATE gmm_fit(x anyarray, start bytea, options jsonb) (
+	SFUNC = gmm_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE gmm_fit(anyarray, bytea, jsonb) IS
+	'fits a Gaussian mixture to rows, starting from a model, with options';
+
+CREATE FUNCTION gmm_fit_transition(internal, anyarray, bytea, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_gmm_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_fit_transition(internal, anyarray, bytea, jsonb, double precision) IS
+	'collects a row for gmm_fit';
+
+CREATE AGGREGATE gmm_fit(x anyarray, start bytea, options jsonb, weight double precision) (
+	SFUNC = gmm_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE gmm_fit(anyarray, bytea, jsonb, double precision) IS
+	'fits a Gaussian mixture to rows, starting from a model, with options and row weights';
+
 -- ---- options ----
 
 CREATE FUNCTION kmeans_options(
@@ -405,6 +503,72 @@ CREATE FUNCTION cluster_trace(
 	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE ROWS 50;
 COMMENT ON FUNCTION cluster_trace(bytea) IS
 	'the fit of a model as it went, iteration by iteration';
+
+-- ---- mixtures as distributions ----
+
+CREATE FUNCTION cluster_mean(model bytea) RETURNS double precision[]
+	AS 'MODULE_PATHNAME', 'clustering_cluster_mean'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_mean(bytea) IS
+	'the mean of a mixture distribution';
+
+CREATE FUNCTION cluster_covariance(model bytea) RETURNS double precision[]
+	AS 'MODULE_PATHNAME', 'clustering_cluster_covariance'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_covariance(bytea) IS
+	'the covariance matrix of a mixture distribution';
+
+CREATE FUNCTION cluster_sample(
+	model bytea,
+	n integer,
+	seed bigint,
+	OUT cluster integer,
+	OUT x double precision[]) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'clustering_cluster_sample'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_sample(bytea, integer, bigint) IS
+	'draws points from a mixture distribution: the same points for the same seed, everywhere';
+
+CREATE FUNCTION gmm_add(a bytea, b bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_add'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_add(bytea, bytea) IS
+	'the distribution of the sum of independent draws from two Gaussian mixtures';
+
+CREATE FUNCTION gmm_marginal(model bytea, dims integer[]) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_marginal'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_marginal(bytea, integer[]) IS
+	'the distribution of some dimensions of a Gaussian mixture';
+
+CREATE FUNCTION gmm_condition(model bytea, dims integer[], given double precision[]) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_condition'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_condition(bytea, integer[], double precision[]) IS
+	'the distribution of the other dimensions of a Gaussian mixture, given the values of some';
+
+CREATE FUNCTION gaussian_kl(
+	mean_p double precision[],
+	cov_p double precision[],
+	mean_q double precision[],
+	cov_q double precision[]
+) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'clustering_gaussian_kl'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gaussian_kl(double precision[], double precision[], double precision[], double precision[]) IS
+	'the Kullback-Leibler divergence of the Gaussian p from the Gaussian q, in nats';
+
+CREATE FUNCTION gmm_kl(
+	p bytea,
+	q bytea,
+	n integer,
+	seed bigint,
+	OUT kl double precision,
+	OUT stderr double precision) RETURNS record
+	AS 'MODULE_PATHNAME', 'clustering_gmm_kl'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gmm_kl(bytea, bytea, integer, bigint) IS
+	'the Kullback-Leibler divergence of the mixture p from the mixture q, by n draws from p, and its standard error';
 
 /* ---- compare two labellings ---- */
 

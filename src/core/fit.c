@@ -27,6 +27,7 @@ clu_fit_verbs(clu_algorithm algorithm, const clu_options *options)
 		case CLU_KMEDIANS:
 			return &clu_kmedians_verbs;
 		case CLU_GMM:
+			return &clu_gmm_verbs;
 		case CLU_BERNOULLI:
 			return NULL;
 	}
@@ -108,13 +109,16 @@ run(clu_fit *fit)
 	{
 		pass(fit);
 		fit->converged = fit->verbs->settled(fit);
+		if (fit->verbs->late_objective && fit->iteration > 0)
+			record(fit);
 		if (fit->converged || fit->iteration >= most)
 			return CLU_OK;
 		fit->iteration++;
 		status = fit->verbs->refit(fit);
 		if (status != CLU_OK)
 			return status;
-		record(fit);
+		if (!fit->verbs->late_objective)
+			record(fit);
 	}
 }
 
@@ -124,6 +128,7 @@ begin_run(clu_fit *fit)
 	fit->run++;
 	fit->iteration = 0;
 	fit->converged = false;
+	fit->flaws = 0;
 }
 
 /* From one start to the best that is found from there. */
@@ -152,6 +157,15 @@ run_and_improve(clu_fit *fit, clu_random *random)
 	return CLU_OK;
 }
 
+/* Whether the run that has ended is better than the best before it. */
+static bool
+is_better(const clu_fit *fit, double best, int best_flaws)
+{
+	if (fit->flaws != best_flaws)
+		return fit->flaws < best_flaws;
+	return fit->objective < best - SAME_OBJECTIVE * fabs(best);
+}
+
 /* The starts from k; the parameters of the best end up in fit->model. */
 static clu_status
 run_starts(clu_fit *fit)
@@ -162,6 +176,7 @@ run_starts(clu_fit *fit)
 	double			   best = INFINITY;
 	int64_t			   best_iteration = 0;
 	bool			   best_converged = false;
+	int				   best_flaws = 0;
 
 	for (int64_t i = 1; i <= starts; i++)
 	{
@@ -172,9 +187,10 @@ run_starts(clu_fit *fit)
 		status = run_and_improve(fit, &random);
 		if (status != CLU_OK)
 			return status;
-		if (i == 1 || fit->objective < best - SAME_OBJECTIVE * fabs(best))
+		if (i == 1 || is_better(fit, best, best_flaws))
 		{
 			best = fit->objective;
+			best_flaws = fit->flaws;
 			best_iteration = fit->iteration;
 			best_converged = fit->converged;
 			memcpy(fit->best, fit->model.parameter, size);

@@ -28,6 +28,12 @@ typedef enum clu_improvement
 
 typedef struct clu_verbs
 {
+	/*
+	 * The objective of new parameters is known by the pass after the refit: settled sets it, and
+	 * the refit is recorded then.
+	 */
+	bool late_objective;
+
 	/* Divide the memory of the algorithm's own state; fit->state is its root. */
 	void (*layout)(clu_fit *fit, clu_arena *arena);
 
@@ -95,6 +101,7 @@ struct clu_fit
 	double	 objective;
 	int		 objective_power; /* of the points' unit, that the objective is measured in */
 	uint64_t changed;		  /* by the last pass */
+	int		 flaws;			  /* of the parameters: a run with fewer is better in any case */
 };
 
 /*

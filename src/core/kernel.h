@@ -83,6 +83,34 @@ typedef struct clu_kernels
 	 */
 	void (*add_sided)(const clu_sided *to, const double *x, double point, double weight,
 					  int64_t weight_hi, int64_t weight_lo, bool subtract, int d);
+	 * Gaussian mixtures.  First, constant - |z|^2/2 for 32 points, z = factor (x - mean) with the
+	 * factor packed by clu_factor_pack, or z = root (x - mean) element by element.  difference is
+	 * scratch, 32 * d.
+	 */
+	void (*gmm_full)(const double *panel, int d, const double *mean, const double *factor,
+					 double constant, double *difference, double *out);
+	void (*gmm_diag)(const double *panel, int d, const double *mean, const double *root,
+					 double constant, double *out);
+
+	/*
+	 * From the log terms of 32 points, a[component * stride + lane], to their weights times
+	 * responsibilities in place, and the log density.  Components without any are not active,
+	 * and their terms undefined.
+	 */
+	void (*gmm_share)(double *a, int k, size_t stride, const double *w, double *log_density,
+					  bool *active);
+
+	/*
+	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with
+	 * responsibilities r[0 .. panels).  Second moments are the lower triangle, packed by rows, or
+	 * the diagonal.  scratch: 2 * panels * 32 * d.
+	 */
+	void (*gmm_moments_full)(const double *panel, const double *const *r, const int *which,
+							 int panels, int d, const double *mean, double *scratch, double *count,
+							 double *first, double *second);
+	void (*gmm_moments_diag)(const double *panel, const double *const *r, const int *which,
+							 int panels, int d, const double *mean, double *count, double *first,
+							 double *second);
 } clu_kernels;
 
 extern const clu_kernels clu_kernels_base;

@@ -22,6 +22,8 @@ typedef __m256d vd;
 #define VD_LANES 4
 #define FILTER_GROUP 6
 #define EXACT_GROUP 4
+#define GMM_VECTORS 2
+#define MOMENT_COLUMNS 2
 #define KERNEL_TABLE clu_kernels_avx2
 #define KERNEL_NAME "avx2"
 

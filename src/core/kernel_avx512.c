@@ -23,6 +23,8 @@ typedef __m512d vd;
 #define VD_LANES 8
 #define FILTER_GROUP 8
 #define EXACT_GROUP 6
+#define GMM_VECTORS 4
+#define MOMENT_COLUMNS 4
 #define KERNEL_TABLE clu_kernels_avx512
 #define KERNEL_NAME "avx512"
 

@@ -13,6 +13,8 @@ typedef long long vd_mask __attribute__((vector_size(16)));
 #define VD_LANES 2
 #define FILTER_GROUP 6
 #define EXACT_GROUP 4
+#define GMM_VECTORS 2
+#define MOMENT_COLUMNS 2
 #define KERNEL_TABLE clu_kernels_base
 #define KERNEL_NAME "base"
 
@@ -34,6 +36,12 @@ vd_load(const double *p)
 	return v;
 }
 
+static inline void
+vd_store(double *p, vd v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
 /* A blend by masks of ones and zeros; comparisons of vectors give such masks. */
 static inline vf
 vf_blend(vf_mask mask, vf a, vf b)
@@ -48,7 +56,6 @@ vd_blend(vd_mask mask, vd a, vd b)
 }
 
 #define vf_store(p, v) memcpy((p), &(v), sizeof(vf))
-#define vd_store(p, v) memcpy((p), &(v), sizeof(vd))
 #define vf_set(x) ((vf) {(x), (x), (x), (x)})
 #define vd_set(x) ((vd) {(x), (x)})
 #define vf_minus_product(sum, a, b) ((sum) - (a) * (b))

@@ -421,6 +421,8 @@ add_sided(const clu_sided *to, const double *restrict x, double point, double we
 		}
 }
 
+#include "kernel_gmm_body.h"
+
 static bool available(void);
 
 const clu_kernels KERNEL_TABLE = {
@@ -434,4 +436,9 @@ const clu_kernels KERNEL_TABLE = {
 	.point_distances = point_distances,
 	.add_row = add_row,
 	.add_sided = add_sided,
+	.gmm_full = gmm_full,
+	.gmm_diag = gmm_diag,
+	.gmm_share = gmm_share,
+	.gmm_moments_full = gmm_moments_full,
+	.gmm_moments_diag = gmm_moments_diag,
 };

@@ -15,6 +15,7 @@ verbs_of(clu_algorithm algorithm)
 		case CLU_KMEDIANS:
 			return &clu_hard_score_verbs;
 		case CLU_GMM:
+			return &clu_gmm_score_verbs;
 		case CLU_BERNOULLI:
 			return NULL;
 	}

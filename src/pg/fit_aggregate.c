@@ -21,6 +21,7 @@
 
 PG_FUNCTION_INFO_V1(clustering_kmeans_transition);
 PG_FUNCTION_INFO_V1(clustering_kmedians_transition);
+PG_FUNCTION_INFO_V1(clustering_gmm_transition);
 PG_FUNCTION_INFO_V1(clustering_fit_final);
 
 #define FIRST_CAPACITY 4
@@ -31,6 +32,8 @@ typedef struct fit_arguments
 	int32			k;			  /* asked for, or of the start model */
 	struct varlena *options_json; /* detoasted; NULL: none given */
 	struct varlena *start;		  /* detoasted bytes of the start model; NULL: none */
+	int				structure;	  /* of its covariances */
+	double			variance;	  /* the known one of a "fixed" start model */
 	clu_options		options;
 } fit_arguments;
 
@@ -106,8 +109,37 @@ read_start(FunctionCallInfo fcinfo, fit_state *state)
 						   clu_algorithm_name(state->algorithm))));
 	state->arguments.start = start;
 	state->arguments.k = model->k;
+	state->arguments.structure = model->structure;
+	state->arguments.variance = model->structure == CLU_COV_FIXED ? model->covariance[0] : 0;
 	state->d = model->d;
 	pfree(model);
+}
+
+/*
+ * The covariances of a mixture have the structure of the start model.  The options may leave it
+ * at the default, which a function like gmm_options() always names, but not ask for another one.
+ */
+static void
+take_structure(fit_arguments *arguments)
+{
+	clu_options		  *options = &arguments->options;
+	const char *const *names = clu_option_table[CLU_COVARIANCE].choices;
+	clu_options		   defaults;
+	int				   wanted = (int) clu_option_integer(options, CLU_COVARIANCE);
+
+	clu_options_default(&defaults, CLU_GMM);
+	if (wanted != arguments->structure && wanted != clu_option_integer(&defaults, CLU_COVARIANCE))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"covariance\" differs from the start model's"),
+			 errdetail("The option is \"%s\", the start model has \"%s\".", names[wanted],
+					   names[arguments->structure]),
+			 errhint("Leave the option out, or make a start model of the structure you want.")));
+	options->value[CLU_COVARIANCE].integer = arguments->structure;
+	if (arguments->structure == CLU_COV_FIXED &&
+		clu_option_number(options, CLU_VARIANCE) == clu_option_number(&defaults, CLU_VARIANCE))
+		options->value[CLU_VARIANCE].number = arguments->variance;
 }
 
 static void
@@ -127,6 +159,8 @@ read_arguments(FunctionCallInfo fcinfo, fit_state *state)
 	}
 	else
 		clu_options_default(&arguments->options, state->algorithm);
+	if (arguments->start != NULL && state->algorithm == CLU_GMM)
+		take_structure(arguments);
 }
 
 static void
@@ -320,6 +354,12 @@ clustering_kmedians_transition(PG_FUNCTION_ARGS)
 	return transition(fcinfo, CLU_KMEDIANS);
 }
 
+Datum
+clustering_gmm_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, CLU_GMM);
+}
+
 /* ---- fitting ---- */
 
 typedef struct trace_buffer
@@ -394,6 +434,8 @@ run_fit(const fit_state *state, clu_fit *fit, trace_buffer *trace, clu_points *p
 	fit->model.algorithm = state->algorithm;
 	fit->model.options = state->arguments.options;
 	fit->model.d = state->d;
+	if (state->algorithm == CLU_GMM)
+		fit->model.structure = (int) clu_option_integer(&fit->model.options, CLU_COVARIANCE);
 	collect_points(state, points, &fit->model.k);
 	if (start != NULL)
 		fit->start_model = clu_pg_decode((const uint8 *) VARDATA(start), VARSIZE(start) - VARHDRSZ,

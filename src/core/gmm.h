@@ -1,0 +1,157 @@
+/*
+ * gmm.h
+ *		What the parts of a Gaussian mixture fit share.
+ *
+ * Everything inside works on u = (x - shift) * scale, with the shift near the mean of the data and
+ * the scale of each column a power of two that brings its variance into [1/2, 2).  So an offset of
+ * 1e9 with a spread of 1 costs no precision, and multiplying a column by a power of two changes
+ * nothing at all inside.  The spherical and the fixed covariance tie the columns' units together;
+ * for them all columns have one scale.
+ */
+#ifndef CLU_GMM_H
+#define CLU_GMM_H
+
+#include "dd.h"
+#include "fit.h"
+#include "seed.h"
+
+/*
+ * The least variance that a component may have in any direction, in units of the data's own; see
+ * gmm_mstep.c.
+ */
+#define CLU_GMM_FLOOR 1e-6
+
+/* Points in the coordinates of the fit, or how to bring them there. */
+typedef struct clu_gmm_frame
+{
+	double *shift; /* d */
+	double *scale; /* d */
+} clu_gmm_frame;
+
+/*
+ * Sums over points: log-likelihood, then per component the responsibility, and first and second
+ * moments about its current mean.  Block after block is summed in fresh and then added to the
+ * total, which is kept as an unevaluated sum of two.
+ */
+typedef struct clu_gmm_sums
+{
+	size_t	count; /* of all numbers */
+	size_t	width; /* of one component's second moments */
+	int		k, d;
+	bool	pooled; /* one array of second moments for all components */
+	double *fresh;
+	double *total;
+	double *rest;
+	size_t	pending; /* points in fresh */
+} clu_gmm_sums;
+
+typedef struct clu_gmm
+{
+	clu_gmm_frame frame;
+	clu_gmm_frame identity;	  /* for points that are in these coordinates already */
+	double		  log_volume; /* log density of u less that of x, per point */
+	double		 *ridge;	  /* d: explicit reg_covar */
+	bool		  explicit_ridge;
+	double		  known_variance; /* of "fixed" */
+	bool		  matrices;		  /* full or tied */
+
+	/* tables of the parameters at hand */
+	double *factor;	  /* packed inverse Cholesky factors, or inverse standard deviations */
+	double *constant; /* k: log weight less the log of what normalises the density */
+
+	clu_gmm_sums sums;
+	int			 most_panels; /* that are worked on together */
+	double		*panel;		  /* most_panels * 32 * d */
+	double		*term;		  /* k * most_panels * 32: log terms, then responsibilities */
+	double		*weight;	  /* most_panels * 32 */
+	bool		*active;	  /* most_panels * k */
+	double		*scratch;
+
+	double *matrix[3]; /* d * d each */
+	bool	unchanged; /* by the last refit */
+	int		flaws;	   /* components held up by the floor, in the last refit */
+	double	last_objective;
+
+	/* starts: a sample of the points, in coordinates of the fit */
+	clu_points sample;
+	clu_points white; /* the same with unit covariance */
+	clu_fit	   kmeans;
+	clu_seeder seeder;
+	double	  *champion; /* parameters */
+	double	  *pooled;	 /* parameters of: */
+	clu_model  whole;	 /* all points as one component */
+
+	/* the best run that ended with flaws, while others are tried */
+	bool	sound; /* the trial of the start at hand had none */
+	int		retries;
+	double *kept; /* parameters */
+	int		kept_flaws;
+	double	kept_objective;
+	int64_t kept_iteration;
+	bool	kept_converged;
+} clu_gmm;
+
+/* Where the sums lie. */
+static inline double *
+clu_gmm_sum_of(double *sums)
+{
+	return sums;
+}
+
+static inline double *
+clu_gmm_count_of(double *sums, int c)
+{
+	return sums + 1 + c;
+}
+
+static inline double *
+clu_gmm_first_of(const clu_gmm_sums *shape, double *sums, int c)
+{
+	return sums + 1 + (size_t) shape->k + (size_t) c * (size_t) shape->d;
+}
+
+static inline double *
+clu_gmm_second_of(const clu_gmm_sums *shape, double *sums, int c)
+{
+	return sums + 1 + (size_t) shape->k * ((size_t) shape->d + 1) +
+		   (shape->pooled ? 0 : (size_t) c * shape->width);
+}
+
+/* ---- gmm_estep.c ---- */
+
+void clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
+void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
+
+void clu_gmm_clear(clu_gmm *state);
+
+/* Begin a pass with the parameters of the model. */
+void clu_gmm_prepare(clu_gmm *state, const clu_model *model, const clu_interrupt *interrupt);
+
+/* E-step of a block, and its part in the sums of the M-step. */
+void clu_gmm_accumulate(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
+						const clu_block *block, const clu_interrupt *interrupt);
+
+/* The same with given labels instead of responsibilities; the log-likelihood stays 0. */
+void clu_gmm_accumulate_labels(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
+							   const clu_block *block, const uint32_t *label,
+							   const clu_interrupt *interrupt);
+
+/* After the last block: the sums are in total. */
+void clu_gmm_close(clu_gmm *state);
+
+/* ---- gmm_mstep.c ---- */
+
+/* New parameters from the sums. */
+void clu_gmm_refit(clu_gmm *state, clu_model *model, const clu_interrupt *interrupt);
+
+/* Raise what is below the floor of a covariance matrix; true where something was. */
+bool clu_gmm_hold_up(clu_gmm *state, double *matrix, int d, const clu_interrupt *interrupt);
+
+/* ---- gmm_start.c ---- */
+
+void			clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena);
+void			clu_gmm_take_sample(clu_fit *fit);
+void			clu_gmm_start(clu_fit *fit, clu_random *random);
+clu_improvement clu_gmm_improve(clu_fit *fit, bool converged, clu_random *random);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * gmm_start.c
+ *		Where a Gaussian mixture begins.
+ *
+ * The likelihood of a mixture has many local maxima, and which of them a fit climbs is decided by
+ * its start.  So several are tried, as in Biernacki, Celeux and Govaert, "Choosing starting values
+ * for the EM algorithm" (Comput. Stat. Data Anal. 41, 2003): each is followed for a few
+ * iterations, on a sample where there are many points, and the fit then begins where the most
+ * promising one began.
+ *
+ * A start is a clustering by K-means, turned into means and covariances of the clusters.  K-means
+ * sees the columns with variances of about one, or, every other time, with the covariance of the
+ * data made spherical: the latter finds long and thin components that lie side by side.  For the
+ * spherical and the fixed covariance it sees the columns as they are.  Some of these clusterings
+ * are left unfinished on purpose, because finished ones are all alike.
+ *
+ * Starts whose trial ends with components held up by the floor (gmm_mstep.c) come after all
+ * others: they live on a singularity.  Where a run ends on one in spite of its trial, others are
+ * tried for longer before that is taken for the result.
+ */
+#include "gmm.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "algorithms.h"
+#include "elementary.h"
+#include "kernel.h"
+#include "linalg.h"
+
+#define SAMPLE_POINTS 20000
+#define SAMPLE_PER_CLUSTER 200
+#define UNFINISHED 2   /* iterations of an unfinished clustering */
+#define MOST_RETRIES 2 /* after a run that ended on a singularity */
+#define LONGER 8	   /* are the trials then followed */
+
+/*
+ * How many trials and how long, by the work of one iteration in multiplications: small fits can
+ * afford more, and need it more, since their likelihoods are rougher.
+ */
+typedef struct effort
+{
+	double work;
+	int	   trials;
+	int	   iterations;
+} effort;
+
+static const effort efforts[] = {{1e6, 20, 50}, {2e7, 12, 30}, {INFINITY, 8, 15}};
+
+static size_t
+sample_size(size_t n, int k)
+{
+	return CLU_MIN(n, CLU_MAX(SAMPLE_POINTS, clu_size_product(SAMPLE_PER_CLUSTER, (size_t) k)));
+}
+
+static bool
+wants_white(const clu_model *model)
+{
+	return model->d > 1 && (model->structure == CLU_COV_FULL || model->structure == CLU_COV_TIED);
+}
+
+static void
+sample_layout(clu_points *sample, clu_arena *arena, size_t n, int d, bool weighted)
+{
+	double *x;
+
+	CLU_TAKE(arena, x, clu_size_product(n, (size_t) d));
+	CLU_TAKE(arena, sample->w, weighted ? n : 0);
+	CLU_TAKE(arena, sample->largest, (size_t) d);
+	if (!weighted)
+		sample->w = NULL;
+	sample->x = x;
+	sample->n = n;
+	sample->d = d;
+	sample->width = sizeof(double);
+	sample->unit = sample->weight_unit = 1;
+}
+
+void
+clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
+{
+	clu_model *model = &fit->model;
+	clu_fit	  *kmeans = &state->kmeans;
+	size_t	   size = sample_size(fit->points->n, model->k);
+	bool	   weighted = fit->points->w != NULL;
+
+	if (fit->start_model != NULL && fit->start_model->k == model->k)
+		return;
+	sample_layout(&state->sample, arena, size, model->d, weighted);
+	if (wants_white(model))
+		sample_layout(&state->white, arena, size, model->d, weighted);
+	CLU_TAKE(arena, state->champion,
+			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
+	CLU_TAKE(arena, state->kept,
+			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
+	CLU_TAKE(arena, state->pooled, clu_parameter_count(CLU_GMM, model->structure, 1, model->d));
+	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, size, model->k, model->d);
+
+	memset(kmeans, 0, sizeof(*kmeans));
+	kmeans->verbs = &clu_kmeans_verbs;
+	kmeans->points = &state->sample;
+	kmeans->interrupt = fit->interrupt;
+	kmeans->error = fit->error;
+	kmeans->model.algorithm = CLU_KMEANS;
+	kmeans->model.k = model->k;
+	kmeans->model.d = model->d;
+	clu_options_default(&kmeans->model.options, CLU_KMEANS);
+	clu_fit_layout(kmeans, arena);
+}
+
+/* ---- the sample ---- */
+
+/* What clu_points_collapse would have found out. */
+static void
+describe(clu_points *sample)
+{
+	double *x = sample->x;
+	int		d = sample->d;
+
+	memset(sample->largest, 0, (size_t) d * sizeof(double));
+	sample->largest_weight = sample->total_weight = 0;
+	for (size_t i = 0; i < sample->n; i++)
+	{
+		double w = clu_weight(sample->w, i);
+
+		for (int j = 0; j < d; j++)
+			sample->largest[j] = fmax(sample->largest[j], fabs(x[i * (size_t) d + (size_t) j]));
+		sample->largest_weight = fmax(sample->largest_weight, w);
+		sample->total_weight += w;
+	}
+	sample->rows = (double) sample->n;
+}
+
+static void
+pass_over_sample(clu_fit *fit, clu_model *model, const uint32_t *label)
+{
+	clu_gmm *state = fit->state;
+
+	for (size_t b = 0; b < clu_points_blocks(&state->sample); b++)
+	{
+		clu_block block = clu_points_block(&state->sample, b);
+
+		if (label == NULL)
+			clu_gmm_accumulate(state, model, &state->identity, &block, fit->interrupt);
+		else
+			clu_gmm_accumulate_labels(state, model, &state->identity, &block, label + block.first,
+									  fit->interrupt);
+		clu_check(fit->interrupt);
+	}
+	clu_gmm_close(state);
+}
+
+/* Parameters of clusters; a cluster without points keeps what the model says. */
+static void
+refit_to_labels(clu_fit *fit, clu_model *model, const uint32_t *label)
+{
+	clu_gmm *state = fit->state;
+
+	memset(model->center, 0, (size_t) model->k * (size_t) model->d * sizeof(double));
+	clu_gmm_clear(state);
+	pass_over_sample(fit, model, label);
+	clu_gmm_refit(state, model, fit->interrupt);
+}
+
+/* The mean and covariance of all: a mixture of one component. */
+static clu_model
+pool(clu_fit *fit)
+{
+	clu_gmm	 *state = fit->state;
+	clu_model pooled = fit->model;
+	uint32_t *label = state->seeder.member;
+
+	pooled.k = 1;
+	clu_model_bind(&pooled, state->pooled);
+	memset(pooled.parameter, 0,
+		   clu_parameter_count(CLU_GMM, pooled.structure, 1, pooled.d) * sizeof(double));
+	if (pooled.structure == CLU_COV_FIXED)
+		pooled.covariance[0] = state->known_variance;
+	memset(label, 0, state->sample.n * sizeof(uint32_t));
+	refit_to_labels(fit, &pooled, label);
+	return pooled;
+}
+
+static void
+make_white(clu_fit *fit, const clu_model *pooled)
+{
+	clu_gmm *state = fit->state;
+	double	*matrix = state->matrix[0], *columns = state->matrix[1];
+	double	 log_sum;
+	size_t	 d = (size_t) pooled->d;
+
+	(void) clu_whitening_factor(pooled->covariance, pooled->d, matrix, &log_sum, fit->interrupt);
+	clu_factor_columns(matrix, pooled->d, columns);
+	for (size_t i = 0; i < state->sample.n; i++)
+	{
+		clu_factor_apply(columns, pooled->d, (const double *) state->sample.x + i * d,
+						 (double *) state->white.x + i * d);
+		if (i % 256 == 0)
+			clu_check(fit->interrupt);
+	}
+	state->white.w = state->sample.w;
+	describe(&state->white);
+}
+
+void
+clu_gmm_take_sample(clu_fit *fit)
+{
+	const clu_points *points = fit->points;
+	clu_gmm			 *state = fit->state;
+	clu_points		 *sample = &state->sample;
+	size_t			  d = (size_t) points->d;
+	double			 *x = sample->x, *row = state->scratch;
+
+	for (size_t i = 0; i < sample->n; i++)
+	{
+		/* evenly spread over the canonical order */
+		size_t		  from = sample->n == points->n
+								 ? i
+								 : (size_t) ((double) i / (double) sample->n * (double) points->n);
+		const double *p = clu_point(points, from, row);
+
+		for (size_t j = 0; j < d; j++)
+			x[i * d + j] = (p[j] - state->frame.shift[j]) * state->frame.scale[j];
+		if (sample->w != NULL)
+			sample->w[i] = points->w[from];
+		if (i % 1024 == 0)
+			clu_check(fit->interrupt);
+	}
+	describe(sample);
+	state->whole = pool(fit);
+	if (wants_white(&fit->model))
+		make_white(fit, &state->whole);
+}
+
+/* ---- from clusters to parameters ---- */
+
+/* The label of each point of the sample by the centres of the K-means fit. */
+static void
+label_sample(clu_fit *fit, uint32_t *label)
+{
+	clu_gmm			 *state = fit->state;
+	const clu_points *sample = state->kmeans.points;
+	double			  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+
+	for (size_t first = 0; first < sample->n; first += CLU_LANES)
+	{
+		int		 n = (int) CLU_MIN(CLU_LANES, sample->n - first);
+		uint32_t row[CLU_LANES];
+
+		for (int lane = 0; lane < n; lane++)
+			row[lane] = (uint32_t) first + (uint32_t) lane;
+		clu_panel_fill(state->panel, sample->x, sample->width, sample->d, row, n);
+		clu_kernel->nearest(CLU_SQUARED, state->panel, sample->d, state->kmeans.model.center,
+							state->kmeans.model.k, least, second, index);
+		for (int lane = 0; lane < n; lane++)
+			label[first + (size_t) lane] = (uint32_t) index[lane];
+	}
+}
+
+/* Every component the whole, but for the means. */
+static void
+spread_pooled(clu_model *model, const clu_model *pooled, double shrink)
+{
+	size_t all = clu_covariance_count(CLU_GMM, model->structure, model->k, model->d);
+	size_t one = clu_covariance_count(CLU_GMM, model->structure, 1, model->d);
+
+	for (size_t i = 0; i < all; i++)
+		model->covariance[i] = pooled->covariance[i % one] * shrink;
+	for (int c = 0; c < model->k; c++)
+	{
+		model->weight[c] = 1.0 / model->k;
+		model->size[c] = model->cost[c] = 0;
+	}
+}
+
+static void
+start_from_kmeans(clu_fit *fit, const clu_points *sample, int most, int64_t seed)
+{
+	clu_gmm	 *state = fit->state;
+	clu_fit	 *kmeans = &state->kmeans;
+	uint32_t *label = state->seeder.member;
+
+	kmeans->points = sample;
+	kmeans->run = 0;
+	kmeans->model.options.value[CLU_SEED].integer = seed;
+	kmeans->model.options.value[CLU_MAX_ITER].integer = most;
+	(void) clu_fit_run(kmeans); /* whatever it came to is a start */
+	label_sample(fit, label);
+	spread_pooled(&fit->model, &state->whole, 1);
+	refit_to_labels(fit, &fit->model, label);
+}
+
+/* Random points for means, and the covariance of all, shrunk to their share of the volume. */
+static void
+start_from_points(clu_fit *fit, clu_random *random)
+{
+	clu_gmm	  *state = fit->state;
+	clu_model *model = &fit->model;
+	double	   shrink = clu_exp(-2 * clu_log(model->k) / model->d);
+
+	clu_seed_random(&state->seeder, &state->sample, model->center, random, fit->interrupt);
+	spread_pooled(model, &state->whole, model->structure == CLU_COV_FIXED ? 1 : shrink);
+}
+
+/* ---- trials ---- */
+
+static const effort *
+effort_for(const clu_fit *fit)
+{
+	const clu_gmm *state = fit->state;
+	double work = (double) state->sample.n * (double) state->sums.width * (double) fit->model.k;
+	const effort *found = efforts;
+
+	while (work > found->work)
+		found++;
+	return found;
+}
+
+typedef struct trial
+{
+	int	   flaws;
+	double log_likelihood;
+} trial;
+
+/* A trial is never followed for longer than the fit will be. */
+static trial
+follow(clu_fit *fit, int64_t most)
+{
+	clu_gmm *state = fit->state;
+	trial	 result = {.log_likelihood = -INFINITY};
+	double	 last;
+
+	most = CLU_MIN(most, clu_option_integer(&fit->model.options, CLU_MAX_ITER));
+	for (int64_t i = 0;; i++)
+	{
+		clu_gmm_prepare(state, &fit->model, fit->interrupt);
+		pass_over_sample(fit, &fit->model, NULL);
+		last = result.log_likelihood;
+		result.log_likelihood = *clu_gmm_sum_of(state->sums.total);
+		if (i == most || result.log_likelihood - last < 1e-7 * state->sample.total_weight)
+			return result;
+		clu_gmm_refit(state, &fit->model, fit->interrupt);
+		result.flaws = state->flaws;
+	}
+}
+
+static bool
+is_better(const trial *a, const trial *b)
+{
+	if (a->flaws != b->flaws)
+		return a->flaws < b->flaws;
+	return a->log_likelihood > b->log_likelihood + 1e-9 * fabs(b->log_likelihood);
+}
+
+/* Start number i of the trials. */
+static void
+make_candidate(clu_fit *fit, int i, clu_random *random)
+{
+	clu_gmm			 *state = fit->state;
+	bool			  both = wants_white(&fit->model), white = both && i % 2 == 1;
+	const clu_points *sample = white ? &state->white : &state->sample;
+	int64_t			  seed = (int64_t) (clu_random_bits(random) >> 1);
+
+	start_from_kmeans(fit, sample, i < (both ? 2 : 1) ? 300 : UNFINISHED, seed);
+}
+
+/* Leave the start of the most promising trial in the model. */
+static void
+start_from_trials(clu_fit *fit, clu_random *random)
+{
+	clu_gmm *state = fit->state;
+	double	*start = fit->spare;
+	size_t	 size = clu_parameter_count(CLU_GMM, fit->model.structure, fit->model.k, fit->model.d) *
+				  sizeof(double);
+	trial		  best = {0};
+	const effort *effort = effort_for(fit);
+
+	for (int i = 0; i < effort->trials; i++)
+	{
+		trial this;
+
+		make_candidate(fit, i, random);
+		memcpy(start, fit->model.parameter, size);
+		this = follow(fit, effort->iterations * (state->retries > 0 ? LONGER : 1));
+		if (i == 0 || is_better(&this, &best))
+		{
+			best = this;
+			memcpy(state->champion, start, size);
+		}
+	}
+	memcpy(fit->model.parameter, state->champion, size);
+	state->sound = best.flaws == 0;
+}
+
+static void
+start_again(clu_fit *fit, clu_random *random)
+{
+	clu_gmm *state = fit->state;
+
+	state->sound = false;
+	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
+		start_from_points(fit, random);
+	else if (fit->model.k == 1)
+	{
+		spread_pooled(&fit->model, &state->whole, 1);
+		memcpy(fit->model.center, state->whole.center, (size_t) fit->model.d * sizeof(double));
+	}
+	else
+		start_from_trials(fit, random);
+}
+
+void
+clu_gmm_start(clu_fit *fit, clu_random *random)
+{
+	clu_gmm *state = fit->state;
+
+	state->retries = 0;
+	start_again(fit, random);
+}
+
+/* ---- a run that ended on a singularity, though its trial had not ---- */
+
+static void
+keep(clu_fit *fit, size_t size)
+{
+	clu_gmm *state = fit->state;
+
+	memcpy(state->kept, fit->model.parameter, size);
+	state->kept_flaws = fit->flaws;
+	state->kept_objective = fit->objective;
+	state->kept_iteration = fit->iteration;
+	state->kept_converged = fit->converged;
+}
+
+static void
+take_kept(clu_fit *fit, size_t size)
+{
+	clu_gmm *state = fit->state;
+
+	memcpy(fit->model.parameter, state->kept, size);
+	fit->flaws = state->kept_flaws;
+	fit->objective = state->kept_objective;
+	fit->iteration = state->kept_iteration;
+	fit->converged = state->kept_converged;
+}
+
+clu_improvement
+clu_gmm_improve(clu_fit *fit, bool converged, clu_random *random)
+{
+	clu_gmm *state = fit->state;
+	size_t	 size = clu_parameter_count(CLU_GMM, fit->model.structure, fit->model.k, fit->model.d) *
+				  sizeof(double);
+
+	(void) converged;
+	if (fit->flaws == 0 || (state->retries == 0 && !state->sound))
+		return CLU_FINAL;
+	if (state->retries == 0 || fit->flaws < state->kept_flaws)
+		keep(fit, size);
+	if (state->retries == MOST_RETRIES)
+	{
+		take_kept(fit, size);
+		return CLU_FINAL;
+	}
+	state->retries++;
+	start_again(fit, random);
+	state->last_objective = INFINITY;
+	return CLU_ATTEMPT;
+}
