@@ -4,7 +4,8 @@
  *
  * The sort is a radix sort on the ordered bits of one column, 11 bits a digit, digits that are
  * the same everywhere left out; rows that are equal in that column are sorted by the next one.
- * Short runs are sorted by merging, with whole rows compared.
+ * Short runs are sorted by merging, with whole rows compared.  To the sort a column of packed rows
+ * is a whole word.
  */
 #include "points.h"
 
@@ -38,6 +39,45 @@ clu_order_layout(clu_order *order, clu_arena *arena, size_t n)
 	CLU_TAKE(arena, order->count, large ? DIGITS * DIGIT_SIZE : 0);
 }
 
+int
+clu_pack(const double *x, int d, uint64_t *row)
+{
+	for (int first = 0; first < d; first += CLU_WORD_BITS)
+	{
+		int		 end = CLU_MIN(first + CLU_WORD_BITS, d);
+		uint64_t word = 0;
+
+		for (int j = first; j < end; j++)
+		{
+			if (x[j] != 0 && x[j] != 1)
+				return j;
+			word |= (uint64_t) (x[j] == 1) << (CLU_WORD_BITS - 1 - (j - first));
+		}
+		*row++ = word;
+	}
+	return d;
+}
+
+void
+clu_unpack(const uint64_t *row, int d, double *x)
+{
+	for (int j = 0; j < d; j++)
+		x[j] = clu_bit(row, j);
+}
+
+/* What the sort takes for a column. */
+static inline int
+sort_columns(const clu_rows *rows)
+{
+	return rows->width == CLU_PACKED ? (int) clu_words(rows->d) : rows->d;
+}
+
+static inline uint64_t
+word_at(const clu_rows *rows, uint32_t row, int column)
+{
+	return ((const uint64_t *) rows->x)[(size_t) row * clu_words(rows->d) + (size_t) column];
+}
+
 static inline double
 value_at(const clu_rows *rows, uint32_t row, int column)
 {
@@ -46,10 +86,28 @@ value_at(const clu_rows *rows, uint32_t row, int column)
 	return rows->width == 8 ? ((const double *) rows->x)[at] : ((const float *) rows->x)[at];
 }
 
+static int
+compare_packed(const clu_rows *rows, uint32_t a, uint32_t b, int column)
+{
+	int words = sort_columns(rows);
+
+	for (int j = column; j < words; j++)
+	{
+		uint64_t wa = word_at(rows, a, j);
+		uint64_t wb = word_at(rows, b, j);
+
+		if (wa != wb)
+			return wa < wb ? -1 : 1;
+	}
+	return 0;
+}
+
 /* Compare two rows from a column on; -0 equals 0, and there is no NaN. */
 static int
 compare_rows(const clu_rows *rows, uint32_t a, uint32_t b, int column)
 {
+	if (rows->width == CLU_PACKED)
+		return compare_packed(rows, a, b, column);
 	for (int j = column; j < rows->d; j++)
 	{
 		double va = value_at(rows, a, j);
@@ -78,6 +136,8 @@ column_key(const clu_rows *rows, uint32_t row, int column)
 	float	 value;
 	uint32_t bits;
 
+	if (rows->width == CLU_PACKED)
+		return word_at(rows, row, column);
 	if (rows->width == 8)
 		return ordered_bits(value_at(rows, row, column));
 
@@ -192,10 +252,10 @@ radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
 static size_t
 run_length(const clu_rows *rows, const uint32_t *index, size_t n, int column)
 {
-	double value = value_at(rows, index[0], column);
-	size_t length = 1;
+	uint64_t key = column_key(rows, index[0], column);
+	size_t	 length = 1;
 
-	while (length < n && value_at(rows, index[length], column) == value)
+	while (length < n && column_key(rows, index[length], column) == key)
 		length++;
 	return length;
 }
@@ -207,11 +267,13 @@ run_length(const clu_rows *rows, const uint32_t *index, size_t n, int column)
 static void
 sort_run(const sorter *s, uint32_t *index, size_t n, int column)
 {
-	while (n >= SHORT_RUN && column < s->rows->d)
+	int columns = sort_columns(s->rows);
+
+	while (n >= SHORT_RUN && column < columns)
 	{
 		size_t longest = 0, longest_at = 0;
 
-		if (!radix_sort(s, index, n, column++) || column == s->rows->d)
+		if (!radix_sort(s, index, n, column++) || column == columns)
 			continue;
 		for (size_t at = 0; at < n;)
 		{
@@ -235,7 +297,7 @@ sort_run(const sorter *s, uint32_t *index, size_t n, int column)
 		index += longest_at;
 		n = longest;
 	}
-	if (n > 1 && column < s->rows->d)
+	if (n > 1 && column < columns)
 		merge_sort(s, index, n, column);
 }
 
@@ -268,8 +330,7 @@ clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, si
 {
 	char *x;
 
-	CLU_TAKE(arena, x,
-			 clu_size_product(distinct, clu_size_product((size_t) rows->d, (size_t) rows->width)));
+	CLU_TAKE(arena, x, clu_size_product(distinct, clu_row_size(rows->d, rows->width)));
 	points->x = x;
 	CLU_TAKE(arena, points->w, rows->w != NULL || distinct < rows->n ? distinct : 0);
 	CLU_TAKE(arena, points->largest, (size_t) rows->d);
@@ -290,6 +351,29 @@ unit_for(double largest)
 	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent, -1000)) : 1.0;
 }
 
+/* Whether the columns of packed rows have a 1 at all, by words that are or-ed together. */
+static void
+find_largest_bits(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
+{
+	int words = sort_columns(rows);
+
+	for (int first = 0; first < words; first += CLU_WORD_BITS)
+	{
+		int		 count = CLU_MIN(words - first, CLU_WORD_BITS);
+		uint64_t seen[CLU_WORD_BITS] = {0};
+
+		for (size_t i = 0; i < rows->n; i++)
+		{
+			for (int j = 0; j < count; j++)
+				seen[j] |= word_at(rows, (uint32_t) i, first + j);
+			if (i % CHECK_ROWS == 0)
+				clu_check(interrupt);
+		}
+		for (int j = 0; j < count * CLU_WORD_BITS && first * CLU_WORD_BITS + j < rows->d; j++)
+			points->largest[first * CLU_WORD_BITS + j] = clu_bit(seen, j);
+	}
+}
+
 /* The largest absolute value of every column. */
 static void
 find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
@@ -297,6 +381,11 @@ find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrup
 	double *largest = points->largest;
 	size_t	d = (size_t) rows->d;
 
+	if (rows->width == CLU_PACKED)
+	{
+		find_largest_bits(points, rows, interrupt);
+		return;
+	}
 	memset(largest, 0, d * sizeof(double));
 	for (size_t i = 0; i < rows->n; i++)
 	{
@@ -384,7 +473,14 @@ copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
 {
 	size_t d = (size_t) rows->d;
 
-	if (rows->width == 4)
+	if (rows->width == CLU_PACKED)
+	{
+		size_t words = clu_words(rows->d);
+
+		memcpy((uint64_t *) points->x + to * words, (const uint64_t *) rows->x + from * words,
+			   words * sizeof(uint64_t));
+	}
+	else if (rows->width == 4)
 	{
 		const float *source = (const float *) rows->x + from * d;
 		float		*target = (float *) points->x + to * d;
@@ -442,12 +538,17 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 
 /*
  * A block is a multiple of 32 points and about 128 kB: small enough for the second-level cache,
- * and for an answer to a cancel request within milliseconds.
+ * and for an answer to a cancel request within milliseconds.  Of packed points it is less, since
+ * there is more to do and to remember for each byte of them.
  */
 static size_t
 block_size(const clu_points *points)
 {
-	size_t size = 16384 / (size_t) points->d / 32 * 32;
+	size_t size;
+
+	if (points->width == CLU_PACKED)
+		return CLU_MAX(CLU_MIN(8192 / clu_words(points->d) / 32 * 32, 512), 64);
+	size = 16384 / (size_t) points->d / 32 * 32;
 
 	return CLU_MAX(size, 32);
 }
@@ -463,7 +564,7 @@ clu_points_block(const clu_points *points, size_t number)
 {
 	size_t	  first = number * block_size(points);
 	clu_block block = {
-		.x = (const char *) points->x + first * (size_t) points->d * (size_t) points->width,
+		.x = (const char *) points->x + first * clu_row_size(points->d, points->width),
 		.w = points->w == NULL ? NULL : points->w + first,
 		.first = first,
 		.n = CLU_MIN(block_size(points), points->n - first),
