@@ -10,6 +10,7 @@
 
 extern const clu_verbs clu_kmeans_verbs;
 extern const clu_verbs clu_soft_kmeans_verbs;
+extern const clu_verbs clu_bernoulli_verbs;
 
 extern const clu_score_verbs clu_hard_score_verbs; /* K-means and K-medians */
 

@@ -26,8 +26,9 @@ clu_fit_verbs(clu_algorithm algorithm, const clu_options *options)
 														: &clu_kmeans_verbs;
 		case CLU_KMEDIANS:
 		case CLU_GMM:
-		case CLU_BERNOULLI:
 			return NULL;
+		case CLU_BERNOULLI:
+			return &clu_bernoulli_verbs;
 	}
 	return NULL;
 }
@@ -107,13 +108,16 @@ run(clu_fit *fit)
 	{
 		pass(fit);
 		fit->converged = fit->verbs->settled(fit);
+		if (fit->verbs->objective_of_pass && fit->iteration > 0)
+			record(fit);
 		if (fit->converged || fit->iteration >= most)
 			return CLU_OK;
 		fit->iteration++;
 		status = fit->verbs->refit(fit);
 		if (status != CLU_OK)
 			return status;
-		record(fit);
+		if (!fit->verbs->objective_of_pass)
+			record(fit);
 	}
 }
 

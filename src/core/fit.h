@@ -56,6 +56,12 @@ typedef struct clu_verbs
 	clu_status (*refit)(clu_fit *fit);
 
 	/*
+	 * The objective of new parameters is known after the next pass only, as a likelihood is:
+	 * settled sets fit->objective, not refit.
+	 */
+	bool objective_of_pass;
+
+	/*
 	 * Try to leave a local optimum.  It's asked again when an attempt has ended, converged or
 	 * not, and keeps the attempt or goes back to where it began.  May be NULL.
 	 */

@@ -14,6 +14,7 @@
 #include "kernel.h"
 
 #include <math.h>
+#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 #define PAIR 2 /* vectors of points in registers */
@@ -369,6 +370,8 @@ add_row(int64_t *restrict hi, int64_t *restrict lo, const double *restrict x, do
 	}
 }
 
+#include "kernel_bernoulli_body.h"
+
 static bool available(void);
 
 const clu_kernels KERNEL_TABLE = {
@@ -381,4 +384,8 @@ const clu_kernels KERNEL_TABLE = {
 	.deviations = deviations,
 	.point_distances = point_distances,
 	.add_row = add_row,
+	.gather = gather,
+	.scatter = scatter,
+	.softmax = softmax,
+	.hamming = hamming,
 };
