@@ -15,8 +15,9 @@ verbs_of(clu_algorithm algorithm)
 		case CLU_KMEDIANS:
 			return &clu_hard_score_verbs;
 		case CLU_GMM:
-		case CLU_BERNOULLI:
 			return NULL;
+		case CLU_BERNOULLI:
+			return &clu_bernoulli_score_verbs;
 	}
 	return NULL;
 }

@@ -14,6 +14,9 @@ typedef struct clu_scorer clu_scorer;
 
 typedef struct clu_score_verbs
 {
+	/* Points are packed rows (points.h), and x is the address of one. */
+	bool packed;
+
 	/* Divide the memory for tables and scratch; scorer->tables is its root. */
 	void (*layout)(clu_scorer *scorer, clu_arena *arena);
 	void (*prepare)(clu_scorer *scorer);
