@@ -823,7 +823,7 @@ static void
 test_zoo(void)
 {
 	static const double best[] = {-852.56668728, -649.38110400, -569.05625522, -507.65923391};
-	FILE			   *file = fopen("test/data/zoo.csv", "r");
+	FILE			   *file = popen("gzip -dc test/data/zoo.csv.gz", "r");
 	data				set = new_data(101, 15);
 	bool				found = file != NULL;
 
@@ -842,7 +842,7 @@ test_zoo(void)
 	}
 	ok(found, "the zoo's best known log-likelihoods for 1 to 4 components");
 	if (file != NULL)
-		fclose(file);
+		pclose(file);
 	free_data(&set);
 }
 
