@@ -88,7 +88,6 @@ begin(clu_fit *fit)
 	clu_bernoulli *state = fit->state;
 
 	state->sizes_only = false;
-	fit->objective_unit = fit->points->weight_unit;
 	memset(fit->model.cost, 0, (size_t) fit->model.k * sizeof(double));
 	if (fit->start_model == NULL || fit->start_model->k != fit->model.k)
 		clu_bernoulli_sample(fit);

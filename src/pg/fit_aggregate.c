@@ -20,6 +20,8 @@
 #include "options_value.h"
 
 PG_FUNCTION_INFO_V1(clustering_kmeans_transition);
+PG_FUNCTION_INFO_V1(clustering_bernoulli_transition);
+PG_FUNCTION_INFO_V1(clustering_bernoulli_bits_transition);
 PG_FUNCTION_INFO_V1(clustering_fit_final);
 
 #define FIRST_CAPACITY 4
@@ -45,6 +47,7 @@ typedef struct fit_state
 	Size	n;
 	Size	capacity; /* rows that values has room for */
 	char   *values;
+	double *scratch; /* d, for numbers on their way to packed rows */
 	double *weights; /* NULL while all are 1 */
 	Size	weights_capacity;
 	int64	rows_seen;
@@ -175,7 +178,7 @@ check_arguments(FunctionCallInfo fcinfo, const fit_state *state)
 static void
 grow(fit_state *state)
 {
-	Size row = (Size) state->d * (Size) state->width;
+	Size row = clu_row_size(state->d, state->width);
 
 	if (state->n < state->capacity)
 		return;
@@ -231,16 +234,26 @@ weight_argument(FunctionCallInfo fcinfo, int64 where)
 	return weight;
 }
 
+/* What kind of rows they are, by the first of them. */
+static void
+begin_rows(fit_state *state, const clu_pg_point *point)
+{
+	state->type = point->type;
+	if (point->type != VARBITOID)
+		state->width = clu_pg_point_width(point->type);
+	if (state->d == 0)
+		state->d = point->d;
+	if (state->algorithm == CLU_BERNOULLI)
+		state->width = CLU_PACKED;
+	if (state->algorithm == CLU_BERNOULLI && point->type != VARBITOID)
+		state->scratch = MemoryContextAllocHuge(state->context, (Size) state->d * sizeof(double));
+}
+
 static void
 check_dimensions(fit_state *state, const clu_pg_point *point)
 {
 	if (state->type == InvalidOid)
-	{
-		state->type = point->type;
-		state->width = clu_pg_point_width(point->type);
-		if (state->d == 0)
-			state->d = point->d;
-	}
+		begin_rows(state, point);
 	if (point->d == state->d)
 		return;
 	if (state->arguments.start != NULL)
@@ -254,8 +267,21 @@ check_dimensions(fit_state *state, const clu_pg_point *point)
 							  state->rows_seen, point->d, state->d)));
 }
 
+/* Copy the values of a point behind those of the others; false where they're invalid. */
+static bool
+copy_values(fit_state *state, const clu_pg_point *point, int *invalid)
+{
+	char *row = state->values + state->n * clu_row_size(state->d, state->width);
+
+	if (state->width == CLU_PACKED)
+		return clu_pg_point_pack(point, (uint64 *) row, state->scratch, state->rows_seen, invalid);
+	return clu_pg_point_read(point, state->width, row, invalid);
+}
+
+typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
+
 static void
-add_row(FunctionCallInfo fcinfo, fit_state *state)
+add_row(FunctionCallInfo fcinfo, fit_state *state, open_function open)
 {
 	double		 weight = weight_argument(fcinfo, state->rows_seen);
 	clu_pg_point point;
@@ -266,12 +292,10 @@ add_row(FunctionCallInfo fcinfo, fit_state *state)
 		state->skipped++;
 		return;
 	}
-	clu_pg_point_open(&point, PG_GETARG_DATUM(ARG_POINT), state->rows_seen);
+	open(&point, PG_GETARG_DATUM(ARG_POINT), state->rows_seen);
 	check_dimensions(state, &point);
 	grow(state);
-	if (clu_pg_point_read(&point, state->width,
-						  state->values + state->n * (Size) state->d * (Size) state->width,
-						  &invalid))
+	if (copy_values(state, &point, &invalid))
 	{
 		keep_weight(state, weight);
 		state->n++;
@@ -283,7 +307,7 @@ add_row(FunctionCallInfo fcinfo, fit_state *state)
 }
 
 static Datum
-transition(FunctionCallInfo fcinfo, clu_algorithm algorithm)
+transition(FunctionCallInfo fcinfo, clu_algorithm algorithm, open_function open)
 {
 	fit_state	 *state = PG_ARGISNULL(0) ? NULL : (fit_state *) PG_GETARG_POINTER(0);
 	MemoryContext context;
@@ -303,14 +327,26 @@ transition(FunctionCallInfo fcinfo, clu_algorithm algorithm)
 	else
 		check_arguments(fcinfo, state);
 	state->rows_seen++;
-	add_row(fcinfo, state);
+	add_row(fcinfo, state, open);
 	PG_RETURN_POINTER(state);
 }
 
 Datum
 clustering_kmeans_transition(PG_FUNCTION_ARGS)
 {
-	return transition(fcinfo, CLU_KMEANS);
+	return transition(fcinfo, CLU_KMEANS, clu_pg_point_open);
+}
+
+Datum
+clustering_bernoulli_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, CLU_BERNOULLI, clu_pg_point_open);
+}
+
+Datum
+clustering_bernoulli_bits_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, CLU_BERNOULLI, clu_pg_bits_open);
 }
 
 /* ---- fitting ---- */

@@ -19,6 +19,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/varbit.h"
 
+#include "compat.h"
 #include "points.h"
 
 /* An array without its varlena header: ndim, dataoffset, elemtype, dimensions, lower bounds. */
@@ -218,8 +219,8 @@ pack_bits(const clu_pg_point *point, uint64 *row)
 	}
 }
 
-pg_attribute_noreturn() static void
-report_not_a_bit(const clu_pg_point *point, const double *values, int element, int64 where)
+pg_noreturn static void
+report_not_a_bit(const double *values, int element, int64 where)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
@@ -242,20 +243,11 @@ clu_pg_point_pack(const clu_pg_point *point, uint64 *row, double *scratch, int64
 		pack_bits(point, row);
 		return true;
 	}
-	if (point->type == FLOAT4OID)
-	{
-		float *values = (float *) scratch;
-
-		if (!clu_pg_point_read(point, 4, values, invalid))
-			return false;
-		for (int j = point->d - 1; j >= 0; j--)
-			scratch[j] = values[j];
-	}
-	else if (!clu_pg_point_read(point, 8, scratch, invalid))
+	if (!clu_pg_point_read(point, 8, scratch, invalid))
 		return false;
 	other = clu_pack(scratch, point->d, row);
 	if (other < point->d)
-		report_not_a_bit(point, scratch, other, where);
+		report_not_a_bit(scratch, other, where);
 	return true;
 }
 
