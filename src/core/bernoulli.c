@@ -90,7 +90,7 @@ begin(clu_fit *fit)
 	state->sizes_only = false;
 	memset(fit->model.cost, 0, (size_t) fit->model.k * sizeof(double));
 	if (fit->start_model == NULL || fit->start_model->k != fit->model.k)
-		clu_bernoulli_sample(fit);
+		clu_bernoulli_draw_sample(fit);
 	return CLU_OK;
 }
 
@@ -410,6 +410,7 @@ restore(clu_fit *fit)
 }
 
 const clu_verbs clu_bernoulli_verbs = {
+	.late_objective = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_bernoulli_start,
@@ -421,5 +422,4 @@ const clu_verbs clu_bernoulli_verbs = {
 	.refit = refit,
 	.finish = finish,
 	.restore = restore,
-	.objective_of_pass = true,
 };

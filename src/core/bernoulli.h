@@ -115,6 +115,17 @@ double clu_bernoulli_iterate(clu_fit *fit, const clu_points *points);
 
 void clu_bernoulli_start_layout(clu_bernoulli *state, clu_arena *arena, const clu_fit *fit);
 void clu_bernoulli_start(clu_fit *fit, clu_random *random);
-void clu_bernoulli_sample(clu_fit *fit);
+void clu_bernoulli_draw_sample(clu_fit *fit);
+
+/* ---- a mixture as a distribution (bernoulli_algebra.c) ---- */
+
+void clu_bernoulli_mean(const clu_model *model, double *mean);
+
+/* covariance: d * d; the mean comes with it. */
+void clu_bernoulli_covariance(const clu_model *model, double *mean, double *covariance,
+							  const clu_interrupt *interrupt);
+
+/* Draw a row of zeros and ones; returns the component that it's from. */
+int clu_bernoulli_sample(const clu_model *model, clu_random *random, double *x);
 
 #endif

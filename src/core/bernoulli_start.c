@@ -117,7 +117,7 @@ draw_sample(clu_fit *fit, size_t size)
 }
 
 void
-clu_bernoulli_sample(clu_fit *fit)
+clu_bernoulli_draw_sample(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
 

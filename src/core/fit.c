@@ -108,7 +108,7 @@ run(clu_fit *fit)
 	{
 		pass(fit);
 		fit->converged = fit->verbs->settled(fit);
-		if (fit->verbs->objective_of_pass && fit->iteration > 0)
+		if (fit->verbs->late_objective && fit->iteration > 0)
 			record(fit);
 		if (fit->converged || fit->iteration >= most)
 			return CLU_OK;
@@ -116,7 +116,7 @@ run(clu_fit *fit)
 		status = fit->verbs->refit(fit);
 		if (status != CLU_OK)
 			return status;
-		if (!fit->verbs->objective_of_pass)
+		if (!fit->verbs->late_objective)
 			record(fit);
 	}
 }

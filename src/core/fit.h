@@ -28,6 +28,12 @@ typedef enum clu_improvement
 
 typedef struct clu_verbs
 {
+	/*
+	 * The objective of new parameters is known by the pass after the refit: settled sets it, and
+	 * the refit is recorded then.
+	 */
+	bool late_objective;
+
 	/* Divide the memory of the algorithm's own state; fit->state is its root. */
 	void (*layout)(clu_fit *fit, clu_arena *arena);
 
@@ -54,12 +60,6 @@ typedef struct clu_verbs
 
 	/* M-step: new parameters and sizes from the statistics; sets fit->objective. */
 	clu_status (*refit)(clu_fit *fit);
-
-	/*
-	 * The objective of new parameters is known after the next pass only, as a likelihood is:
-	 * settled sets fit->objective, not refit.
-	 */
-	bool objective_of_pass;
 
 	/*
 	 * Try to leave a local optimum.  It's asked again when an attempt has ended, converged or

@@ -58,13 +58,6 @@ typedef struct clu_kernels
 							int groups, double *out);
 
 	/*
-	 * Add weight * x, or with subtract take it away, in the fixed point numbers of exact.h, with
-	 * a scale per column.
-	 */
-	void (*add_row)(int64_t *hi, int64_t *lo, const double *x, double weight, bool subtract,
-					const double *scale, int d);
-
-	/*
 	 * One word of n packed rows, four bits at a time, against tables of vectors of lanes (8 or
 	 * 16) doubles: table[nibble][16 patterns][lanes].  gather adds what the nibbles of a row
 	 * point at to the row's vector in out, in the order of the nibbles; scatter adds the row's
@@ -83,6 +76,13 @@ typedef struct clu_kernels
 
 	/* The number of bits in which each of n packed rows differs from the one given. */
 	void (*hamming)(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out);
+
+	/*
+	 * Add weight * x, or with subtract take it away, in the fixed point numbers of exact.h, with
+	 * a scale per column.
+	 */
+	void (*add_row)(int64_t *hi, int64_t *lo, const double *x, double weight, bool subtract,
+					const double *scale, int d);
 } clu_kernels;
 
 extern const clu_kernels clu_kernels_base;

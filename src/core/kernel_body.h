@@ -317,6 +317,8 @@ point_distances(clu_metric metric, const double *x, int d, const double *packed,
 		point_distances_metric(CLU_SQUARED, x, d, packed + g * size, 1, out + g * CLU_GROUP);
 }
 
+#include "kernel_bernoulli_body.h"
+
 /* ---- sums in fixed point ---- */
 
 #define ROUND 0x1.8p52 /* added and taken away, rounds to a whole number, whose bits it shows */
@@ -370,8 +372,6 @@ add_row(int64_t *restrict hi, int64_t *restrict lo, const double *restrict x, do
 	}
 }
 
-#include "kernel_bernoulli_body.h"
-
 static bool available(void);
 
 const clu_kernels KERNEL_TABLE = {
@@ -383,9 +383,9 @@ const clu_kernels KERNEL_TABLE = {
 	.distances = distances,
 	.deviations = deviations,
 	.point_distances = point_distances,
-	.add_row = add_row,
 	.gather = gather,
 	.scatter = scatter,
 	.softmax = softmax,
 	.hamming = hamming,
+	.add_row = add_row,
 };

@@ -846,11 +846,56 @@ test_zoo(void)
 	free_data(&set);
 }
 
+/* Moments of the mixture against those of all 2^d rows, and of rows drawn from it. */
+static void
+test_moments(void)
+{
+	mixture	   m = random_mixture(3, 6);
+	clu_model  model = model_of(&m);
+	double	   mean[6], covariance[36], first[6] = {0}, second[36] = {0}, drawn[6] = {0}, r[3];
+	int		   counts[3] = {0};
+	bool	   same = true, sampled = true;
+	clu_random random = clu_random_start(7, 1);
+
+	for (int row = 0; row < 64; row++)
+	{
+		double x[6], p;
+
+		for (int j = 0; j < 6; j++)
+			x[j] = (row >> j) & 1;
+		p = exp(reference_point(&m, x, r));
+		for (int j = 0; j < 6; j++)
+			first[j] += p * x[j];
+		for (int i = 0; i < 36; i++)
+			second[i] += p * x[i / 6] * x[i % 6];
+	}
+	clu_bernoulli_covariance(&model, mean, covariance, NULL);
+	for (int i = 0; i < 36; i++)
+		same = same && near(mean[i % 6], first[i % 6]) &&
+			   near(covariance[i], second[i] - first[i / 6] * first[i % 6]);
+	ok(same, "mean and covariance are those of the distribution over all rows");
+	for (int i = 0; i < 40000; i++)
+	{
+		double x[6];
+
+		counts[clu_bernoulli_sample(&model, &random, x)]++;
+		for (int j = 0; j < 6; j++)
+			drawn[j] += x[j] / 40000;
+	}
+	for (int j = 0; j < 6; j++)
+		sampled = sampled && fabs(drawn[j] - mean[j]) < 0.0125; /* five standard errors */
+	for (int c = 0; c < 3; c++)
+		sampled = sampled && fabs(counts[c] / 40000.0 - m.weight[c]) < 0.0125;
+	ok(sampled, "drawn rows come with the shares and means of the mixture");
+	free(model.parameter);
+	free_mixture(&m);
+}
+
 int
 main(void)
 {
 	clu_kernel_choose();
-	printf("1..31\n");
+	printf("1..33\n");
 	test_packing();
 	test_points();
 	test_reference();
@@ -864,6 +909,7 @@ main(void)
 	test_order();
 	test_sizes();
 	test_sampled_start();
+	test_moments();
 	test_zoo();
-	return failures > 0 || tests != 31;
+	return failures > 0 || tests != 33;
 }
