@@ -113,63 +113,119 @@ scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int 
 
 /* ---- softmax ---- */
 
-INLINE double
-row_maximum(const double *a, int kp)
-{
-	double largest[8];
+/*
+ * In stages over some rows, each a loop without dependence from row to row: a row alone is one
+ * long chain of maximum, exponential, sum and logarithm.
+ */
+#define STAGE_ROWS 32
 
-	memcpy(largest, a, sizeof(largest));
-	for (int c = 8; c < kp; c += 8)
-		for (int j = 0; j < 8; j++)
-			largest[j] = a[c + j] > largest[j] ? a[c + j] : largest[j];
-	for (int step = 4; step > 0; step /= 2)
-		for (int j = 0; j < step; j++)
-			largest[j] = largest[j + step] > largest[j] ? largest[j + step] : largest[j];
-	return largest[0];
+/* The eight lanes of a row, over all of its vectors, by the larger or by the sum. */
+INLINE void
+fold_rows(const double *a, int kp, int rows, const bool sum, double *lanes)
+{
+	for (int i = 0; i < rows; i++)
+	{
+		const double *row = a + (size_t) i * (size_t) kp;
+		vd			  fold[8 / VD_LANES];
+
+#pragma GCC unroll 4
+		for (int v = 0; v < 8 / VD_LANES; v++)
+			fold[v] = vd_load(row + v * VD_LANES);
+		for (int c = 8; c < kp; c += 8)
+#pragma GCC unroll 4
+			for (int v = 0; v < 8 / VD_LANES; v++)
+			{
+				vd next = vd_load(row + c + v * VD_LANES);
+
+				fold[v] = sum ? vd_add(fold[v], next) : vd_max(fold[v], next);
+			}
+#pragma GCC unroll 4
+		for (int v = 0; v < 8 / VD_LANES; v++)
+			vd_store(lanes + i * 8 + v * VD_LANES, fold[v]);
+	}
 }
 
-/* The vector becomes the exponentials of its differences from the maximum; returns their sum. */
 INLINE double
-row_exponentials(double *a, int kp, double largest)
+larger(double a, double b)
 {
-	double sum[8] = {0};
+	return a > b ? a : b;
+}
 
-	for (int c = 0; c < kp; c += 8)
+INLINE void
+row_maxima(const double *a, int kp, int rows, double *largest)
+{
+	double lanes[STAGE_ROWS * 8];
+
+	fold_rows(a, kp, rows, false, lanes);
+	for (int i = 0; i < rows; i++)
 	{
-		double term[8];
+		const double *l = lanes + i * 8;
 
-		for (int j = 0; j < 8; j++)
-			term[j] = clu_exp_inline(a[c + j] - largest);
-		for (int j = 0; j < 8; j++)
-			sum[j] += term[j];
-		memcpy(a + c, term, sizeof(term));
+		largest[i] = larger(larger(larger(l[0], l[4]), larger(l[2], l[6])),
+							larger(larger(l[1], l[5]), larger(l[3], l[7])));
 	}
-	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+INLINE void
+row_sums(const double *a, int kp, int rows, double *sum)
+{
+	double lanes[STAGE_ROWS * 8];
+
+	fold_rows(a, kp, rows, true, lanes);
+	for (int i = 0; i < rows; i++)
+	{
+		const double *l = lanes + i * 8;
+
+		sum[i] = ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]));
+	}
+}
+
+/* Vectors become the exponentials of their differences from the maximum. */
+INLINE void
+row_exponentials(double *a, int kp, int rows, const double *largest)
+{
+	for (int i = 0; i < rows; i++)
+	{
+		double most = largest[i] > -INFINITY ? largest[i] : 0;
+
+		for (int c = 0; c < kp; c += 8)
+		{
+			double *part = a + (size_t) i * (size_t) kp + c;
+			double	term[8];
+
+			for (int j = 0; j < 8; j++)
+				term[j] = clu_exp_inline(part[j] - most);
+			memcpy(part, term, sizeof(term));
+		}
+	}
+}
+
+INLINE void
+divide_rows(double *a, int kp, int rows, const double *sum)
+{
+	for (int i = 0; i < rows; i++)
+		for (int c = 0; c < kp; c++)
+			a[(size_t) i * (size_t) kp + (size_t) c] /= sum[i];
 }
 
 static void
 softmax(double *a, int kp, int n, double *log_sum)
 {
-	double largest[8], sum[8];
+	double largest[STAGE_ROWS], sum[STAGE_ROWS];
 
-	for (int first = 0; first < n; first += 8)
+	for (int first = 0; first < n; first += STAGE_ROWS, a += STAGE_ROWS * (size_t) kp)
 	{
-		int rows = CLU_MIN(n - first, 8);
+		int rows = CLU_MIN(n - first, STAGE_ROWS);
 
-		for (int i = 0; i < 8; i++)
-			largest[i] = 0, sum[i] = 1;
+		row_maxima(a, kp, rows, largest);
+		row_exponentials(a, kp, rows, largest);
+		row_sums(a, kp, rows, sum);
 		for (int i = 0; i < rows; i++)
-		{
-			double *row = a + (size_t) (first + i) * (size_t) kp;
-			double	most = row_maximum(row, kp), total;
-
-			total = row_exponentials(row, kp, most > -INFINITY ? most : 0);
-			largest[i] = most;
-			sum[i] = total > 0 ? total : 1;
-			for (int c = 0; c < kp; c++)
-				row[c] /= sum[i];
-		}
-		for (int i = 0; i < 8; i++)
+			sum[i] = sum[i] > 0 ? sum[i] : 1; /* the maximum was -infinity */
+		divide_rows(a, kp, rows, sum);
+		for (int i = rows; i < STAGE_ROWS; i++)
+			largest[i] = 0, sum[i] = 1;
+		for (int i = 0; i < STAGE_ROWS; i++)
 			largest[i] += clu_log_inline(sum[i]);
 		memcpy(log_sum + first, largest, (size_t) rows * sizeof(double));
 	}
