@@ -325,13 +325,20 @@ clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *inte
 	return distinct;
 }
 
+static bool
+in_place(const clu_rows *rows)
+{
+	return rows->width == CLU_PACKED && rows->movable;
+}
+
 void
 clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct)
 {
 	char *x;
 
-	CLU_TAKE(arena, x, clu_size_product(distinct, clu_row_size(rows->d, rows->width)));
-	points->x = x;
+	CLU_TAKE(arena, x,
+			 in_place(rows) ? 0 : clu_size_product(distinct, clu_row_size(rows->d, rows->width)));
+	points->x = in_place(rows) ? (void *) rows->x : x;
 	CLU_TAKE(arena, points->w, rows->w != NULL || distinct < rows->n ? distinct : 0);
 	CLU_TAKE(arena, points->largest, (size_t) rows->d);
 	points->n = distinct;
@@ -498,6 +505,64 @@ copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
 	}
 }
 
+/* ---- rows put in order where they lie ---- */
+
+/*
+ * Which row goes where: the first row of every run in the order of the runs, then all the others.
+ * The row that goes to place i is left in order->spare[i].
+ */
+static void
+plan_moves(const clu_points *points, const clu_order *order, const clu_rows *rows)
+{
+	size_t first = 0, other = points->n;
+
+	for (size_t i = 0; i < rows->n; i++)
+		if (same_as_previous(order, rows, i))
+			order->spare[other++] = order->index[i];
+		else
+			order->spare[first++] = order->index[i];
+}
+
+/* Move the rows of a cycle one place on each; buffer has room for a row. */
+static void
+move_cycle(uint32_t *from, size_t start, char *x, size_t size, double *w, void *buffer)
+{
+	size_t at = start;
+	double weight = w == NULL ? 0 : w[start];
+
+	memcpy(buffer, x + start * size, size);
+	while (from[at] != start)
+	{
+		size_t next = from[at];
+
+		memcpy(x + at * size, x + next * size, size);
+		if (w != NULL)
+			w[at] = w[next];
+		from[at] = (uint32_t) at;
+		at = next;
+	}
+	memcpy(x + at * size, buffer, size);
+	if (w != NULL)
+		w[at] = weight;
+	from[at] = (uint32_t) at;
+}
+
+static void
+move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
+		  const clu_interrupt *interrupt)
+{
+	size_t size = clu_row_size(rows->d, rows->width);
+
+	plan_moves(points, order, rows);
+	for (size_t i = 0; i < rows->n; i++)
+	{
+		if (order->spare[i] != i)
+			move_cycle(order->spare, i, (char *) points->x, size, (double *) rows->w, buffer);
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
+}
+
 clu_status
 clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
 					const clu_interrupt *interrupt, clu_error *error)
@@ -508,11 +573,12 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 
 	if (status != CLU_OK)
 		return status;
-	find_largest_values(points, rows, interrupt);
-	for (int j = 0; j < rows->d; j++)
+	if (!in_place(rows))
+		find_largest_values(points, rows, interrupt);
+	for (int j = 0; j < rows->d && rows->width == 8; j++)
 		largest = fmax(largest, points->largest[j]);
 	points->unit = rows->width == 8 ? unit_for(largest) : 1.0;
-	for (int j = 0; j < rows->d; j++)
+	for (int j = 0; j < rows->d && rows->width == 8; j++)
 		points->largest[j] /= points->unit;
 
 	points->largest_weight = 0;
@@ -522,7 +588,8 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 
 		for (end = first + 1; end < rows->n && same_as_previous(order, rows, end);)
 			end++;
-		copy_row(points, to, rows, order->index[first]);
+		if (!in_place(rows))
+			copy_row(points, to, rows, order->index[first]);
 		w = weight_of_run(points, order, rows, first, end);
 		if (rows->w != NULL || points->n < rows->n)
 			points->w[to] = w;
@@ -533,6 +600,12 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 	if ((rows->w == NULL && points->n == rows->n) ||
 		(points->largest_weight == 1 && points->total_weight == (double) points->n))
 		points->w = NULL;
+	if (in_place(rows))
+	{
+		/* a row has fewer words than there are columns: largest lends itself as a buffer */
+		move_rows(points, order, rows, points->largest, interrupt);
+		find_largest_values(points, rows, interrupt);
+	}
 	return CLU_OK;
 }
 

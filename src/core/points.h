@@ -25,6 +25,12 @@ typedef struct clu_rows
 	size_t		  n;
 	int			  d;
 	int			  width; /* bytes of a value: 4 (float), 8 (double), or CLU_PACKED */
+
+	/*
+	 * Packed rows, and their weights, may be put into another order where they lie.  Then the
+	 * points need no memory for a copy of them; the rows must stay where they are.
+	 */
+	bool movable;
 } clu_rows;
 
 #define CLU_PACKED 0	 /* a width: bits, in words */

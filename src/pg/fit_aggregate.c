@@ -382,7 +382,8 @@ collect_points(const fit_state *state, clu_points *points, int *clusters)
 						  .w = state->weights,
 						  .n = state->n,
 						  .d = state->d,
-						  .width = state->width};
+						  .width = state->width,
+						  .movable = true};
 	clu_arena	  arena = {0};
 	clu_error	  error = {0};
 	clu_order	  order;

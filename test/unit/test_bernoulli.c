@@ -241,9 +241,10 @@ aligned(size_t size)
 }
 
 static void *
-collapse(const data *set, clu_points *points)
+collapse(const data *set, clu_points *points, bool movable)
 {
-	clu_rows  rows = {.x = set->bits, .w = set->w, .n = (size_t) set->n, .d = set->d};
+	clu_rows rows = {
+		.x = set->bits, .w = set->w, .n = (size_t) set->n, .d = set->d, .movable = movable};
 	clu_order order;
 	clu_arena arena = {0};
 	void	 *memory;
@@ -267,7 +268,7 @@ fit(const data *set, int k, const clu_options *options, const mixture *start)
 {
 	fitted	   result = {0};
 	clu_points points;
-	void	  *memory = collapse(set, &points);
+	void	  *memory = collapse(set, &points, false);
 	clu_model  from = {.algorithm = CLU_BERNOULLI, .k = k, .d = set->d};
 	double	  *parameter = calloc(clu_parameter_count(CLU_BERNOULLI, 0, k, set->d), sizeof(double));
 	clu_fit	   job = {.verbs = &clu_bernoulli_verbs, .points = &points};
@@ -372,7 +373,7 @@ same_points(const data *set)
 	clu_points packed, plain;
 	clu_order  order;
 	clu_arena  arena = {0}, other = {0};
-	void	  *memory = collapse(set, &packed);
+	void	  *memory = collapse(set, &packed, false);
 	bool	   same;
 
 	clu_order_layout(&order, &arena, rows.n);
@@ -400,21 +401,50 @@ same_points(const data *set)
 	return same;
 }
 
+static bool
+equal_points(const clu_points *a, const clu_points *b)
+{
+	size_t size = a->n * clu_row_size(a->d, a->width);
+
+	return a->n == b->n && a->rows == b->rows && a->total_weight == b->total_weight &&
+		   (a->w == NULL) == (b->w == NULL) && memcmp(a->x, b->x, size) == 0 &&
+		   (a->w == NULL || memcmp(a->w, b->w, a->n * sizeof(double)) == 0) &&
+		   memcmp(a->largest, b->largest, (size_t) a->d * sizeof(double)) == 0;
+}
+
+/* The rows are ordered where they lie, and are still the same rows when that happens again. */
+static bool
+moves_in_place(data *set)
+{
+	clu_points copied, moved, again;
+	void	  *first = collapse(set, &copied, false), *second = collapse(set, &moved, true);
+	bool	   same = moved.x == (void *) set->bits && equal_points(&copied, &moved);
+	void	  *third = collapse(set, &again, true);
+
+	same = same && equal_points(&copied, &again);
+	free(first);
+	free(second);
+	free(third);
+	return same;
+}
+
 static void
 test_points(void)
 {
 	static const int shape[][2] = {{1, 1},	  {7, 3},	  {500, 9},	  {6000, 12}, {9000, 70},
 								   {5000, 1}, {300, 200}, {6000, 64}, {2, 4200}};
-	bool			 same = true;
+	bool			 same = true, moved = true;
 
 	for (int i = 0; i < 9; i++)
 	{
 		data set = random_data(shape[i][0], shape[i][1], 3, i % 2 == 1);
 
 		same = same && same_points(&set);
+		moved = moved && moves_in_place(&set);
 		free_data(&set);
 	}
 	ok(same, "packed rows sort and collapse as the same rows of doubles do");
+	ok(moved, "and where they lie, as often as one likes");
 }
 
 static bool
@@ -895,7 +925,7 @@ int
 main(void)
 {
 	clu_kernel_choose();
-	printf("1..33\n");
+	printf("1..34\n");
 	test_packing();
 	test_points();
 	test_reference();
@@ -911,5 +941,5 @@ main(void)
 	test_sampled_start();
 	test_moments();
 	test_zoo();
-	return failures > 0 || tests != 33;
+	return failures > 0 || tests != 34;
 }
