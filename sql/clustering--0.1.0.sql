@@ -304,6 +304,200 @@ CREATE AGGREGATE gmm_fit(x anyarray, start bytea, options jsonb, weight double p
 COMMENT ON AGGREGATE gmm_fit(anyarray, bytea, jsonb, double precision) IS
 	'fits a Gaussian mixture to rows, starting from a model, with options and row weights';
 
+-- ---- fit: Bernoulli mixtures ----
+
+CREATE FUNCTION bernoulli_fit_transition(internal, anyarray, integer) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, anyarray, integer) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x anyarray, k integer) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(anyarray, integer) IS
+	'fits a Bernoulli mixture to rows of 0 and 1, starting from k clusters';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, anyarray, integer, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, anyarray, integer, jsonb) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x anyarray, k integer, options jsonb) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(anyarray, integer, jsonb) IS
+	'fits a Bernoulli mixture to rows of 0 and 1, starting from k clusters, with options';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, anyarray, integer, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, anyarray, integer, jsonb, double precision) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x anyarray, k integer, options jsonb, weight double precision) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(anyarray, integer, jsonb, double precision) IS
+	'fits a Bernoulli mixture to rows of 0 and 1, starting from k clusters, with options and row weights';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, anyarray, bytea) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, anyarray, bytea) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x anyarray, start bytea) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(anyarray, bytea) IS
+	'fits a Bernoulli mixture to rows of 0 and 1, starting from a model';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, anyarray, bytea, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, anyarray, bytea, jsonb) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x anyarray, start bytea, options jsonb) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(anyarray, bytea, jsonb) IS
+	'fits a Bernoulli mixture to rows of 0 and 1, starting from a model, with options';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, anyarray, bytea, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, anyarray, bytea, jsonb, double precision) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x anyarray, start bytea, options jsonb, weight double precision) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(anyarray, bytea, jsonb, double precision) IS
+	'fits a Bernoulli mixture to rows of 0 and 1, starting from a model, with options and row weights';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, bit varying, integer) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, bit varying, integer) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x bit varying, k integer) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(bit varying, integer) IS
+	'fits a Bernoulli mixture to bit strings, starting from k clusters';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, bit varying, integer, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, bit varying, integer, jsonb) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x bit varying, k integer, options jsonb) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(bit varying, integer, jsonb) IS
+	'fits a Bernoulli mixture to bit strings, starting from k clusters, with options';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, bit varying, integer, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, bit varying, integer, jsonb, double precision) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x bit varying, k integer, options jsonb, weight double precision) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(bit varying, integer, jsonb, double precision) IS
+	'fits a Bernoulli mixture to bit strings, starting from k clusters, with options and row weights';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, bit varying, bytea) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, bit varying, bytea) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x bit varying, start bytea) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(bit varying, bytea) IS
+	'fits a Bernoulli mixture to bit strings, starting from a model';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, bit varying, bytea, jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, bit varying, bytea, jsonb) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x bit varying, start bytea, options jsonb) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(bit varying, bytea, jsonb) IS
+	'fits a Bernoulli mixture to bit strings, starting from a model, with options';
+
+CREATE FUNCTION bernoulli_fit_transition(internal, bit varying, bytea, jsonb, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION bernoulli_fit_transition(internal, bit varying, bytea, jsonb, double precision) IS
+	'collects a row for bernoulli_fit';
+
+CREATE AGGREGATE bernoulli_fit(x bit varying, start bytea, options jsonb, weight double precision) (
+	SFUNC = bernoulli_fit_transition,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = clustering_fit_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bernoulli_fit(bit varying, bytea, jsonb, double precision) IS
+	'fits a Bernoulli mixture to bit strings, starting from a model, with options and row weights';
+
 -- ---- options ----
 
 CREATE FUNCTION kmeans_options(
@@ -454,6 +648,44 @@ CREATE FUNCTION cluster_log_density(model bytea, x anyarray) RETURNS double prec
 	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION cluster_log_density(bytea, anyarray) IS
 	'the logarithm of the density of a mixture at a point';
+
+-- The same for bit strings, with models of bernoulli_fit.
+
+CREATE FUNCTION cluster_predict(model bytea, x bit varying) RETURNS integer
+	AS 'MODULE_PATHNAME', 'clustering_cluster_predict_bits'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_predict(bytea, bit varying) IS
+	'the cluster of a bit string, 1..k';
+
+CREATE FUNCTION cluster_probabilities(model bytea, x bit varying) RETURNS double precision[]
+	AS 'MODULE_PATHNAME', 'clustering_cluster_probabilities_bits'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_probabilities(bytea, bit varying) IS
+	'the probability of each cluster, given the bit string';
+
+CREATE FUNCTION cluster_distance(model bytea, x bit varying) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'clustering_cluster_distance_bits'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_distance(bytea, bit varying) IS
+	'the expected Hamming distance of a bit string from the cluster that it is assigned to';
+
+CREATE FUNCTION cluster_distances(model bytea, x bit varying) RETURNS double precision[]
+	AS 'MODULE_PATHNAME', 'clustering_cluster_distances_bits'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_distances(bytea, bit varying) IS
+	'the expected Hamming distance of a bit string from every cluster';
+
+CREATE FUNCTION cluster_center(model bytea, x bit varying) RETURNS double precision[]
+	AS 'MODULE_PATHNAME', 'clustering_cluster_center_bits'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_center(bytea, bit varying) IS
+	'the thetas of the cluster that a bit string is assigned to';
+
+CREATE FUNCTION cluster_log_density(model bytea, x bit varying) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'clustering_cluster_log_density_bits'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_log_density(bytea, bit varying) IS
+	'the logarithm of the probability of a bit string';
 
 -- ---- look inside ----
 

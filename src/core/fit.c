@@ -29,7 +29,7 @@ clu_fit_verbs(clu_algorithm algorithm, const clu_options *options)
 		case CLU_GMM:
 			return &clu_gmm_verbs;
 		case CLU_BERNOULLI:
-			return NULL;
+			return &clu_bernoulli_verbs;
 	}
 	return NULL;
 }

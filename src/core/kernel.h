@@ -71,6 +71,26 @@ typedef struct clu_kernels
 							int groups, double *out);
 
 	/*
+	 * One word of n packed rows, four bits at a time, against tables of vectors of lanes (8 or
+	 * 16) doubles: table[nibble][16 patterns][lanes].  gather adds what the nibbles of a row
+	 * point at to the row's vector in out, in the order of the nibbles; scatter adds the row's
+	 * vector to each of what they point at, row after row.  Vectors lie kp doubles apart.
+	 */
+	void (*gather)(const uint64_t *x, size_t words, int n, const double *table, int nibbles,
+				   int lanes, double *out, int kp);
+	void (*scatter)(const uint64_t *x, size_t words, int n, double *table, int nibbles, int lanes,
+					const double *from, int kp);
+
+	/*
+	 * clu_softmax of n vectors of kp doubles, a multiple of 8, where the unused are -infinity; to
+	 * the same bits.  Where all are -infinity the log of the sum is too, and the vector 0.
+	 */
+	void (*softmax)(double *a, int kp, int n, double *log_sum);
+
+	/* The number of bits in which each of n packed rows differs from the one given. */
+	void (*hamming)(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out);
+
+	/*
 	 * Add weight * x, or with subtract take it away, in the fixed point numbers of exact.h, with
 	 * a scale per column.
 	 */
@@ -83,6 +103,8 @@ typedef struct clu_kernels
 	 */
 	void (*add_sided)(const clu_sided *to, const double *x, double point, double weight,
 					  int64_t weight_hi, int64_t weight_lo, bool subtract, int d);
+
+	/*
 	 * Gaussian mixtures.  First, constant - |z|^2/2 for 32 points, z = factor (x - mean) with the
 	 * factor packed by clu_factor_pack, or z = root (x - mean) element by element.  difference is
 	 * scratch, 32 * d.

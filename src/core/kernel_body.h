@@ -14,6 +14,7 @@
 #include "kernel.h"
 
 #include <math.h>
+#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 #define PAIR 2 /* vectors of points in registers */
@@ -316,6 +317,8 @@ point_distances(clu_metric metric, const double *x, int d, const double *packed,
 		point_distances_metric(CLU_SQUARED, x, d, packed + g * size, 1, out + g * CLU_GROUP);
 }
 
+#include "kernel_bernoulli_body.h"
+
 /* ---- sums in fixed point ---- */
 
 #define ROUND 0x1.8p52 /* added and taken away, rounds to a whole number, whose bits it shows */
@@ -434,6 +437,10 @@ const clu_kernels KERNEL_TABLE = {
 	.distances = distances,
 	.deviations = deviations,
 	.point_distances = point_distances,
+	.gather = gather,
+	.scatter = scatter,
+	.softmax = softmax,
+	.hamming = hamming,
 	.add_row = add_row,
 	.add_sided = add_sided,
 	.gmm_full = gmm_full,

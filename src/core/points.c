@@ -4,7 +4,8 @@
  *
  * The sort is a radix sort on the ordered bits of one column, 11 bits a digit, digits that are
  * the same everywhere left out; rows that are equal in that column are sorted by the next one.
- * Short runs are sorted by merging, with whole rows compared.
+ * Short runs are sorted by merging, with whole rows compared.  To the sort a column of packed rows
+ * is a whole word.
  */
 #include "points.h"
 
@@ -38,6 +39,45 @@ clu_order_layout(clu_order *order, clu_arena *arena, size_t n)
 	CLU_TAKE(arena, order->count, large ? CLU_RADIX_COUNTS : 0);
 }
 
+int
+clu_pack(const double *x, int d, uint64_t *row)
+{
+	for (int first = 0; first < d; first += CLU_WORD_BITS)
+	{
+		int		 end = CLU_MIN(first + CLU_WORD_BITS, d);
+		uint64_t word = 0;
+
+		for (int j = first; j < end; j++)
+		{
+			if (x[j] != 0 && x[j] != 1)
+				return j;
+			word |= (uint64_t) (x[j] == 1) << (CLU_WORD_BITS - 1 - (j - first));
+		}
+		*row++ = word;
+	}
+	return d;
+}
+
+void
+clu_unpack(const uint64_t *row, int d, double *x)
+{
+	for (int j = 0; j < d; j++)
+		x[j] = clu_bit(row, j);
+}
+
+/* What the sort takes for a column. */
+static inline int
+sort_columns(const clu_rows *rows)
+{
+	return rows->width == CLU_PACKED ? (int) clu_words(rows->d) : rows->d;
+}
+
+static inline uint64_t
+word_at(const clu_rows *rows, uint32_t row, int column)
+{
+	return ((const uint64_t *) rows->x)[(size_t) row * clu_words(rows->d) + (size_t) column];
+}
+
 static inline double
 value_at(const clu_rows *rows, uint32_t row, int column)
 {
@@ -46,10 +86,28 @@ value_at(const clu_rows *rows, uint32_t row, int column)
 	return rows->width == 8 ? ((const double *) rows->x)[at] : ((const float *) rows->x)[at];
 }
 
+static int
+compare_packed(const clu_rows *rows, uint32_t a, uint32_t b, int column)
+{
+	int words = sort_columns(rows);
+
+	for (int j = column; j < words; j++)
+	{
+		uint64_t wa = word_at(rows, a, j);
+		uint64_t wb = word_at(rows, b, j);
+
+		if (wa != wb)
+			return wa < wb ? -1 : 1;
+	}
+	return 0;
+}
+
 /* Compare two rows from a column on; -0 equals 0, and there is no NaN. */
 static int
 compare_rows(const clu_rows *rows, uint32_t a, uint32_t b, int column)
 {
+	if (rows->width == CLU_PACKED)
+		return compare_packed(rows, a, b, column);
 	for (int j = column; j < rows->d; j++)
 	{
 		double va = value_at(rows, a, j);
@@ -67,6 +125,8 @@ column_key(const clu_rows *rows, uint32_t row, int column)
 	float	 value;
 	uint32_t bits;
 
+	if (rows->width == CLU_PACKED)
+		return word_at(rows, row, column);
 	if (rows->width == 8)
 		return clu_ordered_bits(value_at(rows, row, column));
 
@@ -191,10 +251,10 @@ radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
 static size_t
 run_length(const clu_rows *rows, const uint32_t *index, size_t n, int column)
 {
-	double value = value_at(rows, index[0], column);
-	size_t length = 1;
+	uint64_t key = column_key(rows, index[0], column);
+	size_t	 length = 1;
 
-	while (length < n && value_at(rows, index[length], column) == value)
+	while (length < n && column_key(rows, index[length], column) == key)
 		length++;
 	return length;
 }
@@ -206,11 +266,13 @@ run_length(const clu_rows *rows, const uint32_t *index, size_t n, int column)
 static void
 sort_run(const sorter *s, uint32_t *index, size_t n, int column)
 {
-	while (n >= SHORT_RUN && column < s->rows->d)
+	int columns = sort_columns(s->rows);
+
+	while (n >= SHORT_RUN && column < columns)
 	{
 		size_t longest = 0, longest_at = 0;
 
-		if (!radix_sort(s, index, n, column++) || column == s->rows->d)
+		if (!radix_sort(s, index, n, column++) || column == columns)
 			continue;
 		for (size_t at = 0; at < n;)
 		{
@@ -234,7 +296,7 @@ sort_run(const sorter *s, uint32_t *index, size_t n, int column)
 		index += longest_at;
 		n = longest;
 	}
-	if (n > 1 && column < s->rows->d)
+	if (n > 1 && column < columns)
 		merge_sort(s, index, n, column);
 }
 
@@ -262,14 +324,20 @@ clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *inte
 	return distinct;
 }
 
+static bool
+in_place(const clu_rows *rows)
+{
+	return rows->width == CLU_PACKED && rows->movable;
+}
+
 void
 clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct)
 {
 	char *x;
 
 	CLU_TAKE(arena, x,
-			 clu_size_product(distinct, clu_size_product((size_t) rows->d, (size_t) rows->width)));
-	points->x = x;
+			 in_place(rows) ? 0 : clu_size_product(distinct, clu_row_size(rows->d, rows->width)));
+	points->x = in_place(rows) ? (void *) rows->x : x;
 	CLU_TAKE(arena, points->w, rows->w != NULL || distinct < rows->n ? distinct : 0);
 	CLU_TAKE(arena, points->largest, (size_t) rows->d);
 	points->n = distinct;
@@ -289,6 +357,29 @@ unit_for(double largest)
 	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent, -1000)) : 1.0;
 }
 
+/* Whether the columns of packed rows have a 1 at all, by words that are or-ed together. */
+static void
+find_largest_bits(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
+{
+	int words = sort_columns(rows);
+
+	for (int first = 0; first < words; first += CLU_WORD_BITS)
+	{
+		int		 count = CLU_MIN(words - first, CLU_WORD_BITS);
+		uint64_t seen[CLU_WORD_BITS] = {0};
+
+		for (size_t i = 0; i < rows->n; i++)
+		{
+			for (int j = 0; j < count; j++)
+				seen[j] |= word_at(rows, (uint32_t) i, first + j);
+			if (i % CHECK_ROWS == 0)
+				clu_check(interrupt);
+		}
+		for (int j = 0; j < count * CLU_WORD_BITS && first * CLU_WORD_BITS + j < rows->d; j++)
+			points->largest[first * CLU_WORD_BITS + j] = clu_bit(seen, j);
+	}
+}
+
 /* The largest absolute value of every column. */
 static void
 find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
@@ -296,6 +387,11 @@ find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrup
 	double *largest = points->largest;
 	size_t	d = (size_t) rows->d;
 
+	if (rows->width == CLU_PACKED)
+	{
+		find_largest_bits(points, rows, interrupt);
+		return;
+	}
 	memset(largest, 0, d * sizeof(double));
 	for (size_t i = 0; i < rows->n; i++)
 	{
@@ -383,7 +479,14 @@ copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
 {
 	size_t d = (size_t) rows->d;
 
-	if (rows->width == 4)
+	if (rows->width == CLU_PACKED)
+	{
+		size_t words = clu_words(rows->d);
+
+		memcpy((uint64_t *) points->x + to * words, (const uint64_t *) rows->x + from * words,
+			   words * sizeof(uint64_t));
+	}
+	else if (rows->width == 4)
 	{
 		const float *source = (const float *) rows->x + from * d;
 		float		*target = (float *) points->x + to * d;
@@ -401,6 +504,64 @@ copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
 	}
 }
 
+/* ---- rows put in order where they lie ---- */
+
+/*
+ * Which row goes where: the first row of every run in the order of the runs, then all the others.
+ * The row that goes to place i is left in order->spare[i].
+ */
+static void
+plan_moves(const clu_points *points, const clu_order *order, const clu_rows *rows)
+{
+	size_t first = 0, other = points->n;
+
+	for (size_t i = 0; i < rows->n; i++)
+		if (same_as_previous(order, rows, i))
+			order->spare[other++] = order->index[i];
+		else
+			order->spare[first++] = order->index[i];
+}
+
+/* Move the rows of a cycle one place on each; buffer has room for a row. */
+static void
+move_cycle(uint32_t *from, size_t start, char *x, size_t size, double *w, void *buffer)
+{
+	size_t at = start;
+	double weight = w == NULL ? 0 : w[start];
+
+	memcpy(buffer, x + start * size, size);
+	while (from[at] != start)
+	{
+		size_t next = from[at];
+
+		memcpy(x + at * size, x + next * size, size);
+		if (w != NULL)
+			w[at] = w[next];
+		from[at] = (uint32_t) at;
+		at = next;
+	}
+	memcpy(x + at * size, buffer, size);
+	if (w != NULL)
+		w[at] = weight;
+	from[at] = (uint32_t) at;
+}
+
+static void
+move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
+		  const clu_interrupt *interrupt)
+{
+	size_t size = clu_row_size(rows->d, rows->width);
+
+	plan_moves(points, order, rows);
+	for (size_t i = 0; i < rows->n; i++)
+	{
+		if (order->spare[i] != i)
+			move_cycle(order->spare, i, (char *) points->x, size, (double *) rows->w, buffer);
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
+}
+
 clu_status
 clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
 					const clu_interrupt *interrupt, clu_error *error)
@@ -411,11 +572,12 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 
 	if (status != CLU_OK)
 		return status;
-	find_largest_values(points, rows, interrupt);
-	for (int j = 0; j < rows->d; j++)
+	if (!in_place(rows))
+		find_largest_values(points, rows, interrupt);
+	for (int j = 0; j < rows->d && rows->width == 8; j++)
 		largest = fmax(largest, points->largest[j]);
 	points->unit = rows->width == 8 ? unit_for(largest) : 1.0;
-	for (int j = 0; j < rows->d; j++)
+	for (int j = 0; j < rows->d && rows->width == 8; j++)
 		points->largest[j] /= points->unit;
 
 	points->largest_weight = 0;
@@ -425,7 +587,8 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 
 		for (end = first + 1; end < rows->n && same_as_previous(order, rows, end);)
 			end++;
-		copy_row(points, to, rows, order->index[first]);
+		if (!in_place(rows))
+			copy_row(points, to, rows, order->index[first]);
 		w = weight_of_run(points, order, rows, first, end);
 		if (rows->w != NULL || points->n < rows->n)
 			points->w[to] = w;
@@ -436,17 +599,28 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 	if ((rows->w == NULL && points->n == rows->n) ||
 		(points->largest_weight == 1 && points->total_weight == (double) points->n))
 		points->w = NULL;
+	if (in_place(rows))
+	{
+		/* a row has fewer words than there are columns: largest lends itself as a buffer */
+		move_rows(points, order, rows, points->largest, interrupt);
+		find_largest_values(points, rows, interrupt);
+	}
 	return CLU_OK;
 }
 
 /*
  * A block is a multiple of 32 points and about 128 kB: small enough for the second-level cache,
- * and for an answer to a cancel request within milliseconds.
+ * and for an answer to a cancel request within milliseconds.  Of packed points it is less, since
+ * there is more to do and to remember for each byte of them.
  */
 static size_t
 block_size(const clu_points *points)
 {
-	size_t size = 16384 / (size_t) points->d / 32 * 32;
+	size_t size;
+
+	if (points->width == CLU_PACKED)
+		return CLU_MAX(CLU_MIN(8192 / clu_words(points->d) / 32 * 32, 512), 64);
+	size = 16384 / (size_t) points->d / 32 * 32;
 
 	return CLU_MAX(size, 32);
 }
@@ -462,7 +636,7 @@ clu_points_block(const clu_points *points, size_t number)
 {
 	size_t	  first = number * block_size(points);
 	clu_block block = {
-		.x = (const char *) points->x + first * (size_t) points->d * (size_t) points->width,
+		.x = (const char *) points->x + first * clu_row_size(points->d, points->width),
 		.w = points->w == NULL ? NULL : points->w + first,
 		.first = first,
 		.n = CLU_MIN(block_size(points), points->n - first),

@@ -7,6 +7,10 @@
  * point with the summed weight.  Everything after that may be deterministic in a fixed order.
  * Lexicographic, and not by a hash: that order survives a shift or a scaling of the columns, so
  * the random choices of a fit do too.
+ *
+ * Rows of nothing but 0 and 1 may be packed, 64 columns to a word, with a width of 0.  The first
+ * column is the most significant bit of the first word, so that words compared as unsigned
+ * numbers order as the rows do; bits beyond the last column are 0.
  */
 #ifndef CLU_POINTS_H
 #define CLU_POINTS_H
@@ -18,12 +22,49 @@
 /* Rows, in the order and number in which they came. */
 typedef struct clu_rows
 {
-	const void	 *x; /* n * d values, row after row */
+	const void	 *x; /* n * d values, row after row; packed: n * clu_words(d) words */
 	const double *w; /* n weights > 0, or NULL: all are 1 */
 	size_t		  n;
 	int			  d;
-	int			  width; /* bytes of a value: 4 (float) or 8 (double) */
+	int			  width; /* bytes of a value: 4 (float), 8 (double), or CLU_PACKED */
+
+	/*
+	 * Packed rows, and their weights, may be put into another order where they lie.  Then the
+	 * points need no memory for a copy of them; the rows must stay where they are.
+	 */
+	bool movable;
 } clu_rows;
+
+#define CLU_PACKED 0	 /* a width: bits, in words */
+#define CLU_WORD_BITS 64 /* columns in a word */
+
+/* Words of a packed row. */
+static inline size_t
+clu_words(int d)
+{
+	return ((size_t) d + CLU_WORD_BITS - 1) / CLU_WORD_BITS;
+}
+
+/* Bytes of a row. */
+static inline size_t
+clu_row_size(int d, int width)
+{
+	return width == CLU_PACKED ? clu_words(d) * sizeof(uint64_t)
+							   : clu_size_product((size_t) d, (size_t) width);
+}
+
+static inline int
+clu_bit(const uint64_t *row, int column)
+{
+	return (int) (row[column / CLU_WORD_BITS] >> (CLU_WORD_BITS - 1 - column % CLU_WORD_BITS)) & 1;
+}
+
+/*
+ * Pack d values, or unpack them.  Returns the number of the first value that is neither 0 nor 1,
+ * and d where there is none.
+ */
+int	 clu_pack(const double *x, int d, uint64_t *row);
+void clu_unpack(const uint64_t *row, int d, double *x);
 
 /*
  * Distinct points in canonical order.
@@ -113,6 +154,11 @@ clu_row(const void *x, int width, size_t i, int d, double *buffer)
 {
 	if (width == 8)
 		return (const double *) x + i * (size_t) d;
+	if (width == CLU_PACKED)
+	{
+		clu_unpack((const uint64_t *) x + i * clu_words(d), d, buffer);
+		return buffer;
+	}
 	for (int j = 0; j < d; j++)
 		buffer[j] = ((const float *) x)[i * (size_t) d + (size_t) j];
 	return buffer;

@@ -17,15 +17,9 @@ verbs_of(clu_algorithm algorithm)
 		case CLU_GMM:
 			return &clu_gmm_score_verbs;
 		case CLU_BERNOULLI:
-			return NULL;
+			return &clu_bernoulli_score_verbs;
 	}
 	return NULL;
-}
-
-bool
-clu_score_known(clu_algorithm algorithm)
-{
-	return verbs_of(algorithm) != NULL;
 }
 
 void

@@ -14,6 +14,9 @@ typedef struct clu_scorer clu_scorer;
 
 typedef struct clu_score_verbs
 {
+	/* Points are packed rows (points.h), and x is the address of one. */
+	bool packed;
+
 	/* Divide the memory for tables and scratch; scorer->tables is its root. */
 	void (*layout)(clu_scorer *scorer, clu_arena *arena);
 	void (*prepare)(clu_scorer *scorer);
@@ -37,9 +40,6 @@ struct clu_scorer
 	const clu_score_verbs *verbs;
 	void				  *tables;
 };
-
-/* Whether models of the algorithm can be applied. */
-bool clu_score_known(clu_algorithm algorithm);
 
 /* The model, with its arrays, must stay where it is as long as the scorer is used. */
 void clu_score_layout(clu_scorer *scorer, clu_arena *arena, const clu_model *model);

@@ -8,30 +8,79 @@
 #include "utils/array.h"
 
 PG_FUNCTION_INFO_V1(clustering_cluster_predict);
+PG_FUNCTION_INFO_V1(clustering_cluster_predict_bits);
 PG_FUNCTION_INFO_V1(clustering_cluster_probabilities);
+PG_FUNCTION_INFO_V1(clustering_cluster_probabilities_bits);
 PG_FUNCTION_INFO_V1(clustering_cluster_distance);
+PG_FUNCTION_INFO_V1(clustering_cluster_distance_bits);
 PG_FUNCTION_INFO_V1(clustering_cluster_distances);
+PG_FUNCTION_INFO_V1(clustering_cluster_distances_bits);
 PG_FUNCTION_INFO_V1(clustering_cluster_center);
+PG_FUNCTION_INFO_V1(clustering_cluster_center_bits);
 PG_FUNCTION_INFO_V1(clustering_cluster_log_density);
+PG_FUNCTION_INFO_V1(clustering_cluster_log_density_bits);
 
-/* The model of argument 0, and the point of argument 1 in its scratch row. */
-static clu_pg_cached *
-open_arguments(FunctionCallInfo fcinfo)
+/* A model, and a point as its scorer takes it. */
+typedef struct application
+{
+	clu_model	 *model;
+	clu_scorer	 *scorer;
+	const double *x;
+} application;
+
+static void
+check_dimensions(const clu_pg_point *point, const clu_model *model)
+{
+	if (point->d != model->d)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("point and model have different numbers of dimensions"),
+						errdetail("The point has %d, the model has %d.", point->d, model->d),
+						errhint("Apply the model to the columns that it was fitted to.")));
+}
+
+/* The point, read into the scratch of the model. */
+static application
+read_point(const clu_pg_point *point, clu_pg_cached *cached)
+{
+	bool packed = cached->scorer.verbs->packed;
+	int	 invalid;
+
+	check_dimensions(point, cached->model);
+	if (!(packed ? clu_pg_point_pack(point, cached->packed, cached->row, 0, &invalid)
+				 : clu_pg_point_read(point, 8, cached->row, &invalid)))
+		clu_pg_point_report(point, invalid, 0, false);
+	return (application) {
+		.model = cached->model,
+		.scorer = &cached->scorer,
+		.x = packed ? (const double *) (const void *) cached->packed : cached->row,
+	};
+}
+
+static application
+open_array(FunctionCallInfo fcinfo)
 {
 	clu_pg_cached *cached = clu_pg_model(fcinfo, 0);
 	clu_pg_point   point;
-	int			   invalid;
 
 	clu_pg_point_open(&point, PG_GETARG_DATUM(1), 0);
-	if (point.d != cached->model->d)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("point and model have different numbers of dimensions"),
-						errdetail("The point has %d, the model has %d.", point.d, cached->model->d),
-						errhint("Apply the model to the columns that it was fitted to.")));
 	(void) clu_pg_point_width(point.type);
-	if (!clu_pg_point_read(&point, 8, cached->row, &invalid))
-		clu_pg_point_report(&point, invalid, 0, false);
-	return cached;
+	return read_point(&point, cached);
+}
+
+static application
+open_bits(FunctionCallInfo fcinfo)
+{
+	clu_pg_cached *cached = clu_pg_model(fcinfo, 0);
+	clu_pg_point   point;
+
+	if (!cached->scorer.verbs->packed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model can't be applied to bit strings"),
+				 errdetail("It is a %s model.", clu_algorithm_name(cached->model->algorithm)),
+				 errhint("Use a model of bernoulli_fit, or an array of numbers.")));
+	clu_pg_bits_open(&point, PG_GETARG_DATUM(1), 0);
+	return read_point(&point, cached);
 }
 
 static ArrayType *
@@ -48,71 +97,136 @@ make_array(int n)
 	return array;
 }
 
+static Datum
+predict(application a)
+{
+	PG_RETURN_INT32(a.scorer->verbs->label(a.scorer, a.x) + 1);
+}
+
+static Datum
+probabilities(application a)
+{
+	ArrayType *result = make_array(a.model->k);
+
+	a.scorer->verbs->probabilities(a.scorer, a.x, (double *) ARR_DATA_PTR(result));
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+static Datum
+distances(application a)
+{
+	ArrayType *result = make_array(a.model->k);
+
+	a.scorer->verbs->distances(a.scorer, a.x, (double *) ARR_DATA_PTR(result));
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+static Datum
+distance(application a)
+{
+	int		label = a.scorer->verbs->label(a.scorer, a.x);
+	double *all = palloc((Size) a.model->k * sizeof(double));
+	double	result;
+
+	a.scorer->verbs->distances(a.scorer, a.x, all);
+	result = all[label];
+	pfree(all);
+	PG_RETURN_FLOAT8(result);
+}
+
+static Datum
+center(application a)
+{
+	int		   label = a.scorer->verbs->label(a.scorer, a.x);
+	int		   d = a.model->d;
+	ArrayType *result = make_array(d);
+
+	memcpy(ARR_DATA_PTR(result), a.model->center + (Size) label * (Size) d,
+		   (Size) d * sizeof(double));
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+static Datum
+log_density(application a)
+{
+	if (a.scorer->verbs->log_density == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model has no density"),
+						errdetail("It is a %s model, which is no probability distribution.",
+								  clu_algorithm_name(a.model->algorithm)),
+						errhint("Use a model of gmm_fit or bernoulli_fit, or cluster_distance.")));
+	PG_RETURN_FLOAT8(a.scorer->verbs->log_density(a.scorer, a.x));
+}
+
+/* ---- functions, each for arrays and for bit strings ---- */
+
 Datum
 clustering_cluster_predict(PG_FUNCTION_ARGS)
 {
-	clu_pg_cached *cached = open_arguments(fcinfo);
+	return predict(open_array(fcinfo));
+}
 
-	PG_RETURN_INT32(cached->scorer.verbs->label(&cached->scorer, cached->row) + 1);
+Datum
+clustering_cluster_predict_bits(PG_FUNCTION_ARGS)
+{
+	return predict(open_bits(fcinfo));
 }
 
 Datum
 clustering_cluster_probabilities(PG_FUNCTION_ARGS)
 {
-	clu_pg_cached *cached = open_arguments(fcinfo);
-	ArrayType	  *result = make_array(cached->model->k);
-
-	cached->scorer.verbs->probabilities(&cached->scorer, cached->row,
-										(double *) ARR_DATA_PTR(result));
-	PG_RETURN_ARRAYTYPE_P(result);
+	return probabilities(open_array(fcinfo));
 }
 
 Datum
-clustering_cluster_distances(PG_FUNCTION_ARGS)
+clustering_cluster_probabilities_bits(PG_FUNCTION_ARGS)
 {
-	clu_pg_cached *cached = open_arguments(fcinfo);
-	ArrayType	  *result = make_array(cached->model->k);
-
-	cached->scorer.verbs->distances(&cached->scorer, cached->row, (double *) ARR_DATA_PTR(result));
-	PG_RETURN_ARRAYTYPE_P(result);
+	return probabilities(open_bits(fcinfo));
 }
 
 Datum
 clustering_cluster_distance(PG_FUNCTION_ARGS)
 {
-	clu_pg_cached *cached = open_arguments(fcinfo);
-	int			   label = cached->scorer.verbs->label(&cached->scorer, cached->row);
-	double		  *distance = palloc((Size) cached->model->k * sizeof(double));
-	double		   result;
+	return distance(open_array(fcinfo));
+}
 
-	cached->scorer.verbs->distances(&cached->scorer, cached->row, distance);
-	result = distance[label];
-	pfree(distance);
-	PG_RETURN_FLOAT8(result);
+Datum
+clustering_cluster_distance_bits(PG_FUNCTION_ARGS)
+{
+	return distance(open_bits(fcinfo));
+}
+
+Datum
+clustering_cluster_distances(PG_FUNCTION_ARGS)
+{
+	return distances(open_array(fcinfo));
+}
+
+Datum
+clustering_cluster_distances_bits(PG_FUNCTION_ARGS)
+{
+	return distances(open_bits(fcinfo));
 }
 
 Datum
 clustering_cluster_center(PG_FUNCTION_ARGS)
 {
-	clu_pg_cached *cached = open_arguments(fcinfo);
-	int			   label = cached->scorer.verbs->label(&cached->scorer, cached->row);
-	int			   d = cached->model->d;
-	ArrayType	  *result = make_array(d);
+	return center(open_array(fcinfo));
+}
 
-	memcpy(ARR_DATA_PTR(result), cached->model->center + (Size) label * (Size) d,
-		   (Size) d * sizeof(double));
-	PG_RETURN_ARRAYTYPE_P(result);
+Datum
+clustering_cluster_center_bits(PG_FUNCTION_ARGS)
+{
+	return center(open_bits(fcinfo));
 }
 
 Datum
 clustering_cluster_log_density(PG_FUNCTION_ARGS)
 {
-	clu_pg_cached *cached = open_arguments(fcinfo);
+	return log_density(open_array(fcinfo));
+}
 
-	if (cached->scorer.verbs->log_density == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model has no density"),
-						errdetail("It is a %s model, which is no probability distribution.",
-								  clu_algorithm_name(cached->model->algorithm)),
-						errhint("Use a model of gmm_fit or bernoulli_fit, or cluster_distance.")));
-	PG_RETURN_FLOAT8(cached->scorer.verbs->log_density(&cached->scorer, cached->row));
+Datum
+clustering_cluster_log_density_bits(PG_FUNCTION_ARGS)
+{
+	return log_density(open_bits(fcinfo));
 }

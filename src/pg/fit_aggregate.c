@@ -22,6 +22,8 @@
 PG_FUNCTION_INFO_V1(clustering_kmeans_transition);
 PG_FUNCTION_INFO_V1(clustering_kmedians_transition);
 PG_FUNCTION_INFO_V1(clustering_gmm_transition);
+PG_FUNCTION_INFO_V1(clustering_bernoulli_transition);
+PG_FUNCTION_INFO_V1(clustering_bernoulli_bits_transition);
 PG_FUNCTION_INFO_V1(clustering_fit_final);
 
 #define FIRST_CAPACITY 4
@@ -49,6 +51,7 @@ typedef struct fit_state
 	Size	n;
 	Size	capacity; /* rows that values has room for */
 	char   *values;
+	double *scratch; /* d, for numbers on their way to packed rows */
 	double *weights; /* NULL while all are 1 */
 	Size	weights_capacity;
 	int64	rows_seen;
@@ -210,7 +213,7 @@ check_arguments(FunctionCallInfo fcinfo, const fit_state *state)
 static void
 grow(fit_state *state)
 {
-	Size row = (Size) state->d * (Size) state->width;
+	Size row = clu_row_size(state->d, state->width);
 
 	if (state->n < state->capacity)
 		return;
@@ -266,16 +269,26 @@ weight_argument(FunctionCallInfo fcinfo, int64 where)
 	return weight;
 }
 
+/* What kind of rows they are, by the first of them. */
+static void
+begin_rows(fit_state *state, const clu_pg_point *point)
+{
+	state->type = point->type;
+	if (point->type != VARBITOID)
+		state->width = clu_pg_point_width(point->type);
+	if (state->d == 0)
+		state->d = point->d;
+	if (state->algorithm == CLU_BERNOULLI)
+		state->width = CLU_PACKED;
+	if (state->algorithm == CLU_BERNOULLI && point->type != VARBITOID)
+		state->scratch = MemoryContextAllocHuge(state->context, (Size) state->d * sizeof(double));
+}
+
 static void
 check_dimensions(fit_state *state, const clu_pg_point *point)
 {
 	if (state->type == InvalidOid)
-	{
-		state->type = point->type;
-		state->width = clu_pg_point_width(point->type);
-		if (state->d == 0)
-			state->d = point->d;
-	}
+		begin_rows(state, point);
 	if (point->d == state->d)
 		return;
 	if (state->arguments.start != NULL)
@@ -289,8 +302,21 @@ check_dimensions(fit_state *state, const clu_pg_point *point)
 							  state->rows_seen, point->d, state->d)));
 }
 
+/* Copy the values of a point behind those of the others; false where they're invalid. */
+static bool
+copy_values(fit_state *state, const clu_pg_point *point, int *invalid)
+{
+	char *row = state->values + state->n * clu_row_size(state->d, state->width);
+
+	if (state->width == CLU_PACKED)
+		return clu_pg_point_pack(point, (uint64 *) row, state->scratch, state->rows_seen, invalid);
+	return clu_pg_point_read(point, state->width, row, invalid);
+}
+
+typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
+
 static void
-add_row(FunctionCallInfo fcinfo, fit_state *state)
+add_row(FunctionCallInfo fcinfo, fit_state *state, open_function open)
 {
 	double		 weight = weight_argument(fcinfo, state->rows_seen);
 	clu_pg_point point;
@@ -301,12 +327,10 @@ add_row(FunctionCallInfo fcinfo, fit_state *state)
 		state->skipped++;
 		return;
 	}
-	clu_pg_point_open(&point, PG_GETARG_DATUM(ARG_POINT), state->rows_seen);
+	open(&point, PG_GETARG_DATUM(ARG_POINT), state->rows_seen);
 	check_dimensions(state, &point);
 	grow(state);
-	if (clu_pg_point_read(&point, state->width,
-						  state->values + state->n * (Size) state->d * (Size) state->width,
-						  &invalid))
+	if (copy_values(state, &point, &invalid))
 	{
 		keep_weight(state, weight);
 		state->n++;
@@ -318,7 +342,7 @@ add_row(FunctionCallInfo fcinfo, fit_state *state)
 }
 
 static Datum
-transition(FunctionCallInfo fcinfo, clu_algorithm algorithm)
+transition(FunctionCallInfo fcinfo, clu_algorithm algorithm, open_function open)
 {
 	fit_state	 *state = PG_ARGISNULL(0) ? NULL : (fit_state *) PG_GETARG_POINTER(0);
 	MemoryContext context;
@@ -338,26 +362,38 @@ transition(FunctionCallInfo fcinfo, clu_algorithm algorithm)
 	else
 		check_arguments(fcinfo, state);
 	state->rows_seen++;
-	add_row(fcinfo, state);
+	add_row(fcinfo, state, open);
 	PG_RETURN_POINTER(state);
 }
 
 Datum
 clustering_kmeans_transition(PG_FUNCTION_ARGS)
 {
-	return transition(fcinfo, CLU_KMEANS);
+	return transition(fcinfo, CLU_KMEANS, clu_pg_point_open);
+}
+
+Datum
+clustering_bernoulli_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, CLU_BERNOULLI, clu_pg_point_open);
+}
+
+Datum
+clustering_bernoulli_bits_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, CLU_BERNOULLI, clu_pg_bits_open);
 }
 
 Datum
 clustering_kmedians_transition(PG_FUNCTION_ARGS)
 {
-	return transition(fcinfo, CLU_KMEDIANS);
+	return transition(fcinfo, CLU_KMEDIANS, clu_pg_point_open);
 }
 
 Datum
 clustering_gmm_transition(PG_FUNCTION_ARGS)
 {
-	return transition(fcinfo, CLU_GMM);
+	return transition(fcinfo, CLU_GMM, clu_pg_point_open);
 }
 
 /* ---- fitting ---- */
@@ -393,7 +429,8 @@ collect_points(const fit_state *state, clu_points *points, int *clusters)
 						  .w = state->weights,
 						  .n = state->n,
 						  .d = state->d,
-						  .width = state->width};
+						  .width = state->width,
+						  .movable = true};
 	clu_arena	  arena = {0};
 	clu_error	  error = {0};
 	clu_order	  order;

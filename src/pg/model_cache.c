@@ -14,6 +14,7 @@
 
 #include "model_bytes.h"
 #include "model_value.h"
+#include "points.h"
 
 #define MOST_MODELS 16
 #define WHOLE_BYTES 1024 /* values up to this size are compared byte by byte */
@@ -88,16 +89,14 @@ prepare_scorer(clu_pg_cached *cached, MemoryContext context)
 {
 	clu_arena arena = {0};
 
-	if (!clu_score_known(cached->model->algorithm))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("%s models can't be applied yet",
-							   clu_algorithm_name(cached->model->algorithm))));
 	for (int pass = 0; pass < 2; pass++)
 	{
 		if (pass == 1)
 			clu_pg_arena(&arena, context);
 		clu_score_layout(&cached->scorer, &arena, cached->model);
 		CLU_TAKE(&arena, cached->row, (size_t) cached->model->d);
+		CLU_TAKE(&arena, cached->packed,
+				 cached->scorer.verbs->packed ? clu_words(cached->model->d) : 0);
 	}
 	clu_score_prepare(&cached->scorer);
 }

@@ -36,13 +36,16 @@ extern void clu_pg_arena(clu_arena *arena, MemoryContext context);
 typedef struct clu_pg_point
 {
 	int			 d;
-	Oid			 type; /* of the elements */
+	Oid			 type; /* of the elements; VARBITOID for a bit string */
 	const char	*data;
 	const bits8 *nulls; /* NULL: none */
 } clu_pg_point;
 
 /* Read the header; an error for other shapes.  where is 0 or the position of the row. */
 extern void clu_pg_point_open(clu_pg_point *point, Datum datum, int64 where);
+
+/* The same for bit or bit varying. */
+extern void clu_pg_bits_open(clu_pg_point *point, Datum datum, int64 where);
 
 /* The bytes in which the values are kept: 4 for real, else 8; an error for what is no number. */
 extern int clu_pg_point_width(Oid element_type);
@@ -52,6 +55,13 @@ extern int clu_pg_point_width(Oid element_type);
  * or infinite, with its subscript.
  */
 extern bool clu_pg_point_read(const clu_pg_point *point, int width, void *values, int *invalid);
+
+/*
+ * Copy them to a packed row (points.h) instead, by way of a scratch of d doubles where they come
+ * as numbers.  Values other than 0 and 1 are an error.
+ */
+extern bool clu_pg_point_pack(const clu_pg_point *point, uint64 *row, double *scratch, int64 where,
+							  int *invalid);
 
 /* The error for what clu_pg_point_read found. */
 pg_noreturn extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where,
@@ -63,7 +73,8 @@ typedef struct clu_pg_cached
 {
 	clu_model *model;
 	clu_scorer scorer;
-	double	  *row; /* d: scratch for a point */
+	double	  *row;	   /* d: scratch for a point */
+	uint64	  *packed; /* the same packed, where the algorithm wants it so */
 } clu_pg_cached;
 
 /* The decoded model of an argument, kept in fn_extra from row to row. */

@@ -13,9 +13,14 @@
 
 #include "access/tupmacs.h"
 #include "catalog/pg_type.h"
+#include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/varbit.h"
+
+#include "compat.h"
+#include "points.h"
 
 /* An array without its varlena header: ndim, dataoffset, elemtype, dimensions, lower bounds. */
 #define HEADER_INTS 3
@@ -59,6 +64,25 @@ clu_pg_point_open(clu_pg_point *point, Datum datum, int64 where)
 	point->data = start + offset - VARHDRSZ;
 	point->nulls =
 		header[1] == 0 ? NULL : (const bits8 *) start + sizeof(header) + 2 * sizeof(int32);
+}
+
+/* Both types are stored alike: the number of bits, then the bits, the first in the high end. */
+void
+clu_pg_bits_open(clu_pg_point *point, Datum datum, int64 where)
+{
+	struct varlena *bits = PG_DETOAST_DATUM_PACKED(datum);
+	int32			length;
+
+	memcpy(&length, VARDATA_ANY(bits), sizeof(length));
+	if (length < 1)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("point must be a bit string with at least one bit"),
+						where > 0 ? errdetail("Row " INT64_FORMAT " has none.", where)
+								  : errdetail("The bit string is empty.")));
+	point->d = length;
+	point->type = VARBITOID;
+	point->data = VARDATA_ANY(bits) + sizeof(length);
+	point->nulls = NULL;
 }
 
 int
@@ -178,6 +202,53 @@ clu_pg_point_read(const clu_pg_point *point, int width, void *values, int *inval
 		read_values(point, values);
 	*invalid = first_invalid(values, width, point->d);
 	return *invalid < 0;
+}
+
+/* Bytes of a bit string, padded with zero bits by the server, to words of which each is a number. */
+static void
+pack_bits(const clu_pg_point *point, uint64 *row)
+{
+	int bytes = (point->d + BITS_PER_BYTE - 1) / BITS_PER_BYTE;
+
+	for (int first = 0; first < bytes; first += (int) sizeof(uint64))
+	{
+		uint64 word = 0;
+
+		memcpy(&word, point->data + first, Min(sizeof(uint64), (Size) (bytes - first)));
+		*row++ = pg_ntoh64(word);
+	}
+}
+
+pg_noreturn static void
+report_not_a_bit(const double *values, int element, int64 where)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("point has an element that is neither 0 nor 1"),
+			 where > 0 ? errdetail("Element %d of row " INT64_FORMAT " is %g.", element + 1, where,
+								   values[element])
+					   : errdetail("Element %d is %g.", element + 1, values[element]),
+			 errhint("A Bernoulli mixture takes 0 and 1, booleans or bit strings; compare with a "
+					 "threshold, or use another algorithm.")));
+}
+
+bool
+clu_pg_point_pack(const clu_pg_point *point, uint64 *row, double *scratch, int64 where,
+				  int *invalid)
+{
+	int other;
+
+	if (point->type == VARBITOID)
+	{
+		pack_bits(point, row);
+		return true;
+	}
+	if (!clu_pg_point_read(point, 8, scratch, invalid))
+		return false;
+	other = clu_pack(scratch, point->d, row);
+	if (other < point->d)
+		report_not_a_bit(scratch, other, where);
+	return true;
 }
 
 void

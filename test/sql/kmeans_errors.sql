@@ -148,8 +148,4 @@ SELECT fails($$SELECT kmeans_fit(ARRAY[v], 2) FROM (VALUES (1.7e308::double prec
 -- Beta times a squared distance must be a number.
 SELECT fails($$SELECT kmeans_fit(ARRAY[i * 1e200], 2, '{"beta": 1e300}') FROM generate_series(1, 5) AS i$$);
 
--- ---- calls that aren't aggregates ----
-
-SELECT fails($$SELECT kmeans_fit_transition(NULL::internal, ARRAY[1], 2)$$);
-
 DROP FUNCTION fails;

@@ -1,0 +1,425 @@
+/*
+ * bernoulli.c
+ *		Mixtures of Bernoulli distributions, fitted by expectation maximisation.
+ *
+ * A row of d bits comes from one of k components, from component c with probability pi_c; within
+ * it the bits are independent and bit j is 1 with probability theta_cj:
+ *
+ *		p(x) = sum_c pi_c prod_j theta_cj^x_j (1 - theta_cj)^(1 - x_j)
+ *
+ * EM (Dempster, Laird and Rubin, JRSS B 39, 1977; for this model Bishop, Pattern Recognition and
+ * Machine Learning, 9.3.3) alternates, for points i of weight w_i,
+ *
+ *		E	r_ic = pi_c p(x_i | c) / p(x_i)
+ *		M	N_c = sum_i w_i r_ic,  theta_cj = sum_i w_i r_ic x_ij / N_c,  pi_c = N_c / sum_i w_i
+ *
+ * and the log likelihood sum_i w_i ln p(x_i) never falls.  With smoothing s, theta_cj is
+ * (sum_i w_i r_ic x_ij + s) / (N_c + 2 s): the mode under a Beta(1 + s, 1 + s) prior for each
+ * theta, and what never falls is the log likelihood plus s sum_cj ln(theta_cj (1 - theta_cj)).
+ *
+ * Everything is in logarithms: a product of 784 factors is less than the least double.  Both
+ * steps run over the same tables (bernoulli_tables.c): the E-step looks rows up in them, the
+ * M-step adds responsibilities where it looked, and unfolds the sums of patterns to sums of
+ * columns now and then.  A row costs d / 4 vector operations for each, so the two cost the same.
+ *
+ * Ones and zeros are both summed, and theta is ones / (ones + zeros): it is exactly 0 or 1 where
+ * all points of a component agree, which a quotient of two differently rounded sums would miss.
+ * Such thetas are legitimate maxima and stay; tables with -infinity are correct for them.
+ *
+ * A point that all components call impossible can only be met in the first pass from a start
+ * model with zeros and ones.  It then belongs to the component that it contradicts least.  A
+ * component that no point belongs to keeps its theta and has a weight of 0.
+ *
+ * All sums run in the order of the points, in blocks, so the same points give the same bits on
+ * every machine.
+ */
+#include "bernoulli.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "algorithms.h"
+
+/* Points whose responsibilities are added up in the tables before they're unfolded. */
+#define UNFOLD_POINTS 8192
+
+static void
+layout(clu_fit *fit, clu_arena *arena)
+{
+	size_t		   block = clu_points_block(fit->points, 0).n;
+	clu_bernoulli *state;
+	clu_bernoulli  measured;
+	clu_bits	   bits = clu_bits_shape(fit->model.k, fit->model.d);
+	size_t		   kp = (size_t) bits.kp, d = (size_t) bits.d;
+
+	CLU_TAKE(arena, state, 1);
+	fit->state = state;
+	if (state == NULL)
+		state = &measured;
+	state->bits = bits;
+	CLU_TAKE(arena, state->table, clu_bits_table_size(&bits));
+	CLU_TAKE(arena, state->sums.table, clu_bits_table_size(&bits));
+	CLU_TAKE(arena, state->sums.ones, clu_size_product(d, kp));
+	CLU_TAKE(arena, state->sums.zeros, clu_size_product(d, kp));
+	CLU_TAKE(arena, state->log_weight, kp);
+	CLU_TAKE(arena, state->size, kp);
+	CLU_TAKE(arena, state->scratch, 2 * d);
+	CLU_TAKE(arena, state->responsibility, clu_size_product(block, kp));
+	CLU_TAKE(arena, state->log_density, block);
+	clu_bernoulli_start_layout(state, arena, fit);
+}
+
+static bool
+uniform_weights(const clu_fit *fit)
+{
+	return clu_option_integer(&fit->model.options, CLU_WEIGHTS) == CLU_WEIGHTS_UNIFORM;
+}
+
+/* In units of the points' weights. */
+static double
+smoothing(const clu_fit *fit)
+{
+	return clu_option_number(&fit->model.options, CLU_SMOOTHING) / fit->points->weight_unit;
+}
+
+static clu_status
+begin(clu_fit *fit)
+{
+	clu_bernoulli *state = fit->state;
+
+	state->sizes_only = false;
+	memset(fit->model.cost, 0, (size_t) fit->model.k * sizeof(double));
+	if (fit->start_model == NULL || fit->start_model->k != fit->model.k)
+		clu_bernoulli_draw_sample(fit);
+	return CLU_OK;
+}
+
+static void
+adopt(clu_fit *fit)
+{
+	memset(fit->model.cost, 0, (size_t) fit->model.k * sizeof(double));
+	if (uniform_weights(fit))
+		for (int c = 0; c < fit->model.k; c++)
+			fit->model.weight[c] = 1.0 / fit->model.k;
+}
+
+static void
+reset(clu_fit *fit)
+{
+	clu_bernoulli *state = fit->state;
+
+	state->moved = true;
+}
+
+/* ---- E-step ---- */
+
+static void
+prepare(clu_fit *fit)
+{
+	clu_bernoulli *state = fit->state;
+	double		   s = smoothing(fit);
+
+	state->prior = 0;
+	clu_bits_fill(&state->bits, fit->model.center, state->table, state->scratch,
+				  s > 0 ? &state->prior : NULL);
+	state->prior *= s;
+	clu_bits_log_weights(&state->bits, fit->model.weight, state->log_weight);
+	state->log_likelihood = (clu_dd) {0, 0};
+	memset(state->sums.table, 0, clu_bits_table_size(&state->bits) * sizeof(double));
+	memset(state->sums.ones, 0, sizeof(double) * (size_t) state->bits.d * (size_t) state->bits.kp);
+	memset(state->sums.zeros, 0, sizeof(double) * (size_t) state->bits.d * (size_t) state->bits.kp);
+	memset(state->size, 0, sizeof(double) * (size_t) state->bits.kp);
+	state->sums.pending = 0;
+}
+
+/* Give the points that nobody claims to the component that they contradict least. */
+static void
+place_impossible(clu_fit *fit, const clu_block *block)
+{
+	clu_bernoulli  *state = fit->state;
+	const clu_bits *bits = &state->bits;
+
+	for (size_t i = 0; i < block->n; i++)
+	{
+		const uint64_t *x = (const uint64_t *) block->x + i * bits->words;
+		int				c;
+
+		if (state->log_density[i] > -INFINITY)
+			continue;
+		c = clu_bits_least_disagreement(bits, x, fit->model.weight, fit->model.center);
+		state->responsibility[i * (size_t) bits->kp + (size_t) c] = 1;
+	}
+}
+
+/* Sum of weight * log density over a block, in eight partial sums. */
+static double
+weighted_sum(const double *value, const clu_block *block)
+{
+	double sum[8] = {0};
+
+	for (size_t i = 0; i < block->n; i++)
+		sum[i % 8] += clu_weight(block->w, i) * value[i];
+	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+static void
+weigh_responsibilities(clu_bernoulli *state, const clu_block *block)
+{
+	size_t kp = (size_t) state->bits.kp;
+
+	if (block->w == NULL)
+		return;
+	for (size_t i = 0; i < block->n; i++)
+		for (size_t c = 0; c < kp; c++)
+			state->responsibility[i * kp + c] *= block->w[i];
+}
+
+static void
+expect(clu_fit *fit, const clu_block *block)
+{
+	clu_bernoulli *state = fit->state;
+	double		   sum;
+
+	clu_bits_log_joint(&state->bits, block->x, (int) block->n, state->table, state->log_weight,
+					   state->responsibility, fit->interrupt);
+	clu_kernel->softmax(state->responsibility, state->bits.kp, (int) block->n, state->log_density);
+	sum = weighted_sum(state->log_density, block);
+	if (!(sum > -INFINITY))
+		place_impossible(fit, block);
+	state->log_likelihood = clu_dd_add_double(state->log_likelihood, sum);
+	weigh_responsibilities(state, block);
+}
+
+/* ---- sums for the M-step ---- */
+
+/* Sixteen sums of patterns to sums of four columns, in all lanes; the patterns are cleared. */
+static void
+unfold_nibble(double *restrict table, int lanes, double *restrict ones, double *restrict zeros,
+			  int columns, size_t kp)
+{
+	for (int column = 0; column < columns; column++)
+	{
+		int mask = 8 >> column;
+
+		for (int value = 0; value < CLU_PATTERNS; value++)
+		{
+			double *restrict to = value & mask ? ones : zeros;
+
+			for (int lane = 0; lane < lanes; lane++)
+				to[(size_t) column * kp + (size_t) lane] += table[value * lanes + lane];
+		}
+	}
+	memset(table, 0, sizeof(double) * CLU_PATTERNS * (size_t) lanes);
+}
+
+static void
+unfold(clu_bernoulli *state)
+{
+	const clu_bits *bits = &state->bits;
+	clu_bits_sums  *sums = &state->sums;
+	size_t			kp = (size_t) bits->kp;
+
+	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
+	{
+		int		lanes = clu_bits_lanes(bits, chunk);
+		double *table = sums->table + clu_bits_chunk(bits, chunk);
+
+		for (int nibble = 0; nibble < bits->nibbles; nibble++)
+		{
+			size_t at = (size_t) nibble * CLU_NIBBLE * kp + (size_t) chunk;
+
+			unfold_nibble(table, lanes, sums->ones + at, sums->zeros + at,
+						  CLU_MIN(bits->d - nibble * CLU_NIBBLE, CLU_NIBBLE), kp);
+			table += CLU_PATTERNS * lanes;
+		}
+	}
+	sums->pending = 0;
+}
+
+static void
+add_to_sums(clu_bernoulli *state, const clu_block *block, const clu_interrupt *interrupt)
+{
+	const clu_bits *bits = &state->bits;
+	const int		in_word = CLU_WORD_BITS / CLU_NIBBLE;
+
+	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
+	{
+		int		lanes = clu_bits_lanes(bits, chunk);
+		double *at = state->sums.table + clu_bits_chunk(bits, chunk);
+
+		for (size_t word = 0; word < bits->words; word++)
+		{
+			int nibbles = CLU_MIN(bits->nibbles - (int) word * in_word, in_word);
+
+			clu_kernel->scatter((const uint64_t *) block->x + word, bits->words, (int) block->n, at,
+								nibbles, lanes, state->responsibility + chunk, bits->kp);
+			at += (size_t) (nibbles * CLU_PATTERNS * lanes);
+		}
+		clu_check(interrupt);
+	}
+	state->sums.pending += block->n;
+	if (state->sums.pending >= UNFOLD_POINTS)
+		unfold(state);
+}
+
+static void
+add_to_sizes(clu_bernoulli *state, const clu_block *block)
+{
+	size_t kp = (size_t) state->bits.kp;
+
+	for (size_t i = 0; i < block->n; i++)
+		for (size_t c = 0; c < kp; c++)
+			state->size[c] += state->responsibility[i * kp + c];
+}
+
+static void
+accumulate(clu_fit *fit, const clu_block *block)
+{
+	clu_bernoulli *state = fit->state;
+
+	expect(fit, block);
+	if (state->sizes_only)
+		add_to_sizes(state, block);
+	else
+		add_to_sums(state, block, fit->interrupt);
+}
+
+/* ---- M-step ---- */
+
+static void
+set(clu_bernoulli *state, double *parameter, double value)
+{
+	state->moved = state->moved || *parameter != value;
+	*parameter = value;
+}
+
+static void
+refit_component(clu_fit *fit, int c, double total)
+{
+	clu_bernoulli *state = fit->state;
+	size_t		   kp = (size_t) state->bits.kp, d = (size_t) state->bits.d;
+	double		  *theta = fit->model.center + (size_t) c * d;
+	const double  *ones = state->sums.ones + c, *zeros = state->sums.zeros + c;
+	double		   s = smoothing(fit), size = ones[0] + zeros[0];
+
+	fit->model.size[c] = size;
+	if (uniform_weights(fit))
+		fit->model.weight[c] = 1.0 / fit->model.k;
+	else
+		set(state, &fit->model.weight[c], size / total);
+	if (!(size + s > 0))
+		return;
+	for (size_t j = 0; j < d; j++)
+		set(state, &theta[j], (ones[j * kp] + s) / (ones[j * kp] + zeros[j * kp] + 2 * s));
+}
+
+/* The sums over the components' sizes make the weights sum to one, to the last bits. */
+static void
+maximise(clu_fit *fit)
+{
+	clu_bernoulli *state = fit->state;
+	double		   total = 0;
+
+	unfold(state);
+	for (int c = 0; c < fit->model.k; c++)
+		total += state->sums.ones[c] + state->sums.zeros[c];
+	state->moved = false;
+	for (int c = 0; c < fit->model.k; c++)
+		refit_component(fit, c, total);
+}
+
+static clu_status
+refit(clu_fit *fit)
+{
+	maximise(fit);
+	return CLU_OK;
+}
+
+static double
+objective_of_pass(const clu_fit *fit)
+{
+	const clu_bernoulli *state = fit->state;
+
+	return -clu_dd_value(clu_dd_add_double(state->log_likelihood, state->prior));
+}
+
+static bool
+settled(clu_fit *fit)
+{
+	clu_bernoulli *state = fit->state;
+	double		   tol = clu_option_number(&fit->model.options, CLU_TOL);
+	double		   before = fit->objective;
+
+	fit->objective = objective_of_pass(fit);
+	if (fit->iteration == 0)
+		return false;
+	return !state->moved || (tol > 0 && before - fit->objective < tol * fit->points->total_weight);
+}
+
+double
+clu_bernoulli_iterate(clu_fit *fit, const clu_points *points)
+{
+	size_t blocks = clu_points_blocks(points);
+
+	prepare(fit);
+	for (size_t i = 0; i < blocks; i++)
+	{
+		clu_block block = clu_points_block(points, i);
+
+		accumulate(fit, &block);
+		clu_check(fit->interrupt);
+	}
+	maximise(fit);
+	return objective_of_pass(fit);
+}
+
+/* ---- figures of the final model ---- */
+
+static void
+finish(clu_fit *fit)
+{
+	clu_bernoulli *state = fit->state;
+	clu_model	  *model = &fit->model;
+	size_t		   blocks = clu_points_blocks(fit->points);
+
+	prepare(fit);
+	state->sizes_only = true;
+	for (size_t i = 0; i < blocks; i++)
+	{
+		clu_block block = clu_points_block(fit->points, i);
+
+		accumulate(fit, &block);
+		clu_check(fit->interrupt);
+	}
+	state->sizes_only = false;
+	memcpy(model->size, state->size, (size_t) model->k * sizeof(double));
+	model->log_likelihood = clu_dd_value(state->log_likelihood);
+	model->objective = -model->log_likelihood;
+	model->flags |= CLU_MODEL_LIKELIHOOD;
+}
+
+static void
+restore(clu_fit *fit)
+{
+	clu_model *model = &fit->model;
+
+	for (int c = 0; c < model->k; c++)
+		model->size[c] *= fit->points->weight_unit;
+	model->log_likelihood *= fit->points->weight_unit;
+	model->objective *= fit->points->weight_unit;
+}
+
+const clu_verbs clu_bernoulli_verbs = {
+	.late_objective = true,
+	.layout = layout,
+	.begin = begin,
+	.start = clu_bernoulli_start,
+	.adopt = adopt,
+	.reset = reset,
+	.prepare = prepare,
+	.accumulate = accumulate,
+	.settled = settled,
+	.refit = refit,
+	.finish = finish,
+	.restore = restore,
+};

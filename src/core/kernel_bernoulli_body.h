@@ -1,0 +1,245 @@
+/*
+ * kernel_bernoulli_body.h
+ *		The kernels of Bernoulli mixtures; part of kernel_body.h.
+ *
+ * A row is its own list of table look-ups: four bits select one of 16 vectors, of which each
+ * component has a lane.  Tables of a word take 16 kB for 8 components, and so stay in the
+ * first-level cache while all rows of a block pass by.  Tables over eight bits would halve the
+ * look-ups, but they leave that cache and lose more than they save.
+ *
+ * gather is limited by its loads, two a cycle; scatter by its stores, one a cycle.  A lane adds
+ * what a plain loop over the nibbles would add, in the same order, whatever the vector's length.
+ */
+#include "elementary.h"
+
+#define NIBBLES 16 /* in a word */
+#define PATTERNS 16
+
+INLINE const double *
+pattern(const double *table, uint64_t word, int nibble, const int lanes)
+{
+	return table +
+		   (size_t) (nibble * PATTERNS + (int) ((word >> (60 - 4 * nibble)) & 15)) * (size_t) lanes;
+}
+
+INLINE void
+gather_row(uint64_t word, const double *table, const int nibbles, const int lanes, double *out)
+{
+	vd sum[16 / VD_LANES];
+
+#pragma GCC unroll 8
+	for (int v = 0; v < lanes / VD_LANES; v++)
+		sum[v] = vd_load(out + v * VD_LANES);
+#pragma GCC unroll 16
+	for (int nibble = 0; nibble < nibbles; nibble++)
+	{
+		const double *entry = pattern(table, word, nibble, lanes);
+
+#pragma GCC unroll 8
+		for (int v = 0; v < lanes / VD_LANES; v++)
+			sum[v] = vd_add(sum[v], vd_load(entry + v * VD_LANES));
+	}
+#pragma GCC unroll 8
+	for (int v = 0; v < lanes / VD_LANES; v++)
+		vd_store(out + v * VD_LANES, sum[v]);
+}
+
+INLINE void
+gather_rows(const uint64_t *x, size_t words, int n, const double *table, const int nibbles,
+			const int lanes, double *out, int kp)
+{
+	for (int i = 0; i < n; i++)
+		gather_row(x[(size_t) i * words], table, nibbles, lanes, out + (size_t) i * (size_t) kp);
+}
+
+static void
+gather(const uint64_t *x, size_t words, int n, const double *table, int nibbles, int lanes,
+	   double *out, int kp)
+{
+	if (lanes == 16 && nibbles == NIBBLES)
+		gather_rows(x, words, n, table, NIBBLES, 16, out, kp);
+	else if (lanes == 16)
+		gather_rows(x, words, n, table, nibbles, 16, out, kp);
+	else if (nibbles == NIBBLES)
+		gather_rows(x, words, n, table, NIBBLES, 8, out, kp);
+	else
+		gather_rows(x, words, n, table, nibbles, 8, out, kp);
+}
+
+INLINE void
+scatter_row(uint64_t word, double *table, const int nibbles, const int lanes, const double *from)
+{
+	vd value[16 / VD_LANES];
+
+#pragma GCC unroll 8
+	for (int v = 0; v < lanes / VD_LANES; v++)
+		value[v] = vd_load(from + v * VD_LANES);
+#pragma GCC unroll 16
+	for (int nibble = 0; nibble < nibbles; nibble++)
+	{
+		double *entry = table + (pattern(table, word, nibble, lanes) - table);
+
+#pragma GCC unroll 8
+		for (int v = 0; v < lanes / VD_LANES; v++)
+		{
+			vd sum = vd_add(vd_load(entry + v * VD_LANES), value[v]);
+
+			vd_store(entry + v * VD_LANES, sum);
+		}
+	}
+}
+
+INLINE void
+scatter_rows(const uint64_t *x, size_t words, int n, double *table, const int nibbles,
+			 const int lanes, const double *from, int kp)
+{
+	for (int i = 0; i < n; i++)
+		scatter_row(x[(size_t) i * words], table, nibbles, lanes, from + (size_t) i * (size_t) kp);
+}
+
+static void
+scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int lanes,
+		const double *from, int kp)
+{
+	if (lanes == 16 && nibbles == NIBBLES)
+		scatter_rows(x, words, n, table, NIBBLES, 16, from, kp);
+	else if (lanes == 16)
+		scatter_rows(x, words, n, table, nibbles, 16, from, kp);
+	else if (nibbles == NIBBLES)
+		scatter_rows(x, words, n, table, NIBBLES, 8, from, kp);
+	else
+		scatter_rows(x, words, n, table, nibbles, 8, from, kp);
+}
+
+/* ---- softmax ---- */
+
+/*
+ * In stages over some rows, each a loop without dependence from row to row: a row alone is one
+ * long chain of maximum, exponential, sum and logarithm.
+ */
+#define STAGE_ROWS 32
+
+/* The eight lanes of a row, over all of its vectors, by the larger or by the sum. */
+INLINE void
+fold_rows(const double *a, int kp, int rows, const bool sum, double *lanes)
+{
+	for (int i = 0; i < rows; i++)
+	{
+		const double *row = a + (size_t) i * (size_t) kp;
+		vd			  fold[8 / VD_LANES];
+
+#pragma GCC unroll 4
+		for (int v = 0; v < 8 / VD_LANES; v++)
+			fold[v] = vd_load(row + v * VD_LANES);
+		for (int c = 8; c < kp; c += 8)
+#pragma GCC unroll 4
+			for (int v = 0; v < 8 / VD_LANES; v++)
+			{
+				vd next = vd_load(row + c + v * VD_LANES);
+
+				fold[v] = sum ? vd_add(fold[v], next) : vd_max(fold[v], next);
+			}
+#pragma GCC unroll 4
+		for (int v = 0; v < 8 / VD_LANES; v++)
+			vd_store(lanes + i * 8 + v * VD_LANES, fold[v]);
+	}
+}
+
+INLINE double
+larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+INLINE void
+row_maxima(const double *a, int kp, int rows, double *largest)
+{
+	double lanes[STAGE_ROWS * 8];
+
+	fold_rows(a, kp, rows, false, lanes);
+	for (int i = 0; i < rows; i++)
+	{
+		const double *l = lanes + i * 8;
+
+		largest[i] = larger(larger(larger(l[0], l[4]), larger(l[2], l[6])),
+							larger(larger(l[1], l[5]), larger(l[3], l[7])));
+	}
+}
+
+INLINE void
+row_sums(const double *a, int kp, int rows, double *sum)
+{
+	double lanes[STAGE_ROWS * 8];
+
+	fold_rows(a, kp, rows, true, lanes);
+	for (int i = 0; i < rows; i++)
+	{
+		const double *l = lanes + i * 8;
+
+		sum[i] = ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]));
+	}
+}
+
+/* Vectors become the exponentials of their differences from the maximum. */
+INLINE void
+row_exponentials(double *a, int kp, int rows, const double *largest)
+{
+	for (int i = 0; i < rows; i++)
+	{
+		double most = largest[i] > -INFINITY ? largest[i] : 0;
+
+		for (int c = 0; c < kp; c += 8)
+		{
+			double *part = a + (size_t) i * (size_t) kp + c;
+			double	term[8];
+
+			for (int j = 0; j < 8; j++)
+				term[j] = clu_exp_inline(part[j] - most);
+			memcpy(part, term, sizeof(term));
+		}
+	}
+}
+
+INLINE void
+divide_rows(double *a, int kp, int rows, const double *sum)
+{
+	for (int i = 0; i < rows; i++)
+		for (int c = 0; c < kp; c++)
+			a[(size_t) i * (size_t) kp + (size_t) c] /= sum[i];
+}
+
+static void
+softmax(double *a, int kp, int n, double *log_sum)
+{
+	double largest[STAGE_ROWS], sum[STAGE_ROWS];
+
+	for (int first = 0; first < n; first += STAGE_ROWS, a += STAGE_ROWS * (size_t) kp)
+	{
+		int rows = CLU_MIN(n - first, STAGE_ROWS);
+
+		row_maxima(a, kp, rows, largest);
+		row_exponentials(a, kp, rows, largest);
+		row_sums(a, kp, rows, sum);
+		for (int i = 0; i < rows; i++)
+			sum[i] = sum[i] > 0 ? sum[i] : 1; /* the maximum was -infinity */
+		divide_rows(a, kp, rows, sum);
+		for (int i = rows; i < STAGE_ROWS; i++)
+			largest[i] = 0, sum[i] = 1;
+		for (int i = 0; i < STAGE_ROWS; i++)
+			largest[i] += clu_log_inline(sum[i]);
+		memcpy(log_sum + first, largest, (size_t) rows * sizeof(double));
+	}
+}
+
+static void
+hamming(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32_t count = 0;
+
+		for (size_t j = 0; j < words; j++)
+			count += (uint32_t) __builtin_popcountll(x[i * words + j] ^ row[j]);
+		out[i] = count;
+	}
+}
