@@ -15,7 +15,7 @@ extern const clu_verbs clu_gmm_verbs;
 
 extern const clu_score_verbs clu_hard_score_verbs; /* K-means and K-medians */
 extern const clu_score_verbs clu_gmm_score_verbs;
-extern const clu_verbs clu_bernoulli_verbs;
+extern const clu_verbs		 clu_bernoulli_verbs;
 
 extern const clu_score_verbs clu_hard_score_verbs; /* K-means and K-medians */
 extern const clu_score_verbs clu_bernoulli_score_verbs;

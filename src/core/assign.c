@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define FILTER_CENTERS 12 /* with fewer centres, the exact kernel alone is faster */
+#define QUEUE_STEP 256	  /* points whose gaps are looked at together */
 
 /* ---- the frame ---- */
 
@@ -104,7 +105,6 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 	CLU_TAKE(arena, assigner->panel, dims * CLU_LANES);
 	CLU_TAKE(arena, assigner->distance, (size_t) k + CLU_GROUP);
 	CLU_TAKE(arena, assigner->row, dims);
-	CLU_TAKE(arena, assigner->queue, CLU_LANES);
 }
 
 void
@@ -175,30 +175,30 @@ way_of(const clu_assigner *a, const double *from, const double *to)
 static void
 measure_ways(clu_assigner *a, const double *previous)
 {
-	double longest = 0, second = 0;
-	int	   which = -1;
+	double *way = a->distance; /* scratch */
+	double	longest = 0, second = 0;
+	int		which = -1;
 
 	for (int c = 0; c < a->k; c++)
 	{
 		size_t at = (size_t) c * (size_t) a->d;
 
-		a->way[c] = way_of(a, previous + at, a->center + at);
-		if (a->way[c] > longest)
+		way[c] = way_of(a, previous + at, a->center + at);
+		if (way[c] > longest)
 		{
 			second = longest;
-			longest = a->way[c];
+			longest = way[c];
 			which = c;
 		}
-		else
-			second = fmax(second, a->way[c]);
+		else if (way[c] > second)
+			second = way[c];
 	}
 	for (int c = 0; c < a->k; c++)
 	{
-		double other = c == which ? second : longest;
+		double both = way[c] + (c == which ? second : longest);
 
 		/* rounded up, since the gaps are floats */
-		if (a->way[c] + other > 0)
-			a->way[c] = (a->way[c] + other) * (1 + 2 * FLT_EPSILON) + FLT_MIN;
+		a->way[c] = both > 0 ? (float) (both * (1 + 2 * FLT_EPSILON) + FLT_MIN) : 0;
 	}
 }
 
@@ -208,11 +208,9 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	bool doubts = a->doubtful * 8 > a->scanned && a->scanned > 0;
 
 	a->center = center;
-	if (previous != NULL)
+	a->gaps_known = previous != NULL;
+	if (a->gaps_known)
 		measure_ways(a, previous);
-	else
-		for (int c = 0; c < a->k; c++)
-			a->way[c] = INFINITY;
 	clu_pack_centers(center, a->k, a->d, a->packed);
 	a->filtered = a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && !doubts;
 	if (a->filtered)
@@ -292,12 +290,14 @@ static void
 scan_exactly(pass *p, const uint32_t *queue, int n)
 {
 	clu_assigner *a = p->a;
-	double		  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+	double		  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], gap[CLU_LANES];
 
 	clu_panel_fill(a->panel, p->block->x, p->block->width, a->d, queue, n);
 	clu_kernel->nearest(a->metric, a->panel, a->d, a->center, a->k, least, second, index);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		gap[lane] = exact_gap(a, least[lane], second[lane]);
 	for (int lane = 0; lane < n; lane++)
-		settle(p, queue[lane], (uint32_t) index[lane], exact_gap(a, least[lane], second[lane]));
+		settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
 }
 
 /* Eight rows, centred and scaled, into eight lanes. */
@@ -382,35 +382,53 @@ scan(pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
 		clu_check(interrupt);
 }
 
+/*
+ * Let the gaps of some points shrink, and append those to the queue where none is left.  No
+ * branch depends on a gap: early in a fit, and late, it could be foreseen, but not in between.
+ */
+static int
+queue_points(pass *p, uint32_t *restrict queue, int queued, size_t first, size_t end)
+{
+	const clu_assigner *a = p->a;
+	const uint32_t *restrict label = p->label;
+	const float *restrict way = a->way;
+	float *restrict gap = p->gap;
+
+	for (size_t i = first; i < end; i++)
+	{
+		queue[queued] = (uint32_t) i;
+		if (a->gaps_known)
+		{
+			/* the factor makes up for the rounding of the difference */
+			gap[i] = (gap[i] - way[label[i]]) * (1 - 2 * FLT_EPSILON);
+			queued += !(gap[i] > 0);
+		}
+		else
+			queued++;
+	}
+	return queued;
+}
+
 size_t
 clu_assign_block(clu_assigner *a, const clu_block *block, clu_change *changes,
 				 const clu_interrupt *interrupt)
 {
-	pass p = {a, block, a->label + block->first, a->gap + block->first, changes, 0};
-	int	 queued = 0;
+	pass	 p = {a, block, a->label + block->first, a->gap + block->first, changes, 0};
+	uint32_t queue[QUEUE_STEP + CLU_LANES];
+	int		 queued = 0;
 
-	for (uint32_t i = 0; i < block->n; i++)
+	for (size_t first = 0; first < block->n; first += QUEUE_STEP)
 	{
-		if (p.label[i] != CLU_NO_LABEL)
-		{
-			/* the factor makes up for the rounding of the difference */
-			float gap = (p.gap[i] - (float) a->way[p.label[i]]) * (1 - 2 * FLT_EPSILON);
+		int at = 0;
 
-			if (gap > 0)
-			{
-				p.gap[i] = gap;
-				continue;
-			}
-		}
-		a->queue[queued++] = i;
-		if (queued == CLU_LANES)
-		{
-			scan(&p, a->queue, queued, interrupt);
-			queued = 0;
-		}
+		queued = queue_points(&p, queue, queued, first, CLU_MIN(first + QUEUE_STEP, block->n));
+		for (; at + CLU_LANES <= queued; at += CLU_LANES)
+			scan(&p, queue + at, CLU_LANES, interrupt);
+		queued -= at;
+		memmove(queue, queue + at, (size_t) queued * sizeof(*queue));
 	}
 	if (queued > 0)
-		scan(&p, a->queue, queued, interrupt);
+		scan(&p, queue, queued, interrupt);
 	return p.changed;
 }
 

@@ -58,19 +58,19 @@ typedef struct clu_assigner
 	float		 *filter_packed;
 	float		 *half_norm;
 	double		  largest_norm; /* |c|max, centred and scaled */
-	double		 *way;			/* what a gap shrinks by, per label */
-	bool		  filtered;		/* the filter is worth its while */
+	float		 *way;			/* what a gap shrinks by, per label */
+	bool		  gaps_known;
+	bool		  filtered; /* the filter is worth its while */
 
 	/* of one pass, to choose the way of the next */
 	size_t scanned;
 	size_t doubtful; /* points that the filter could not decide */
 
 	/* scratch for one panel */
-	float	 *filter_panel;
-	double	 *panel;
-	double	 *distance; /* k, padded */
-	double	 *row;
-	uint32_t *queue;
+	float  *filter_panel;
+	double *panel;
+	double *distance; /* k, padded */
+	double *row;
 } clu_assigner;
 
 typedef struct clu_change

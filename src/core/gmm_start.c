@@ -67,6 +67,7 @@ sample_layout(clu_points *sample, clu_arena *arena, size_t n, int d, bool weight
 	CLU_TAKE(arena, x, clu_size_product(n, (size_t) d));
 	CLU_TAKE(arena, sample->w, weighted ? n : 0);
 	CLU_TAKE(arena, sample->largest, (size_t) d);
+	CLU_TAKE(arena, sample->least, (size_t) d);
 	if (!weighted)
 		sample->w = NULL;
 	sample->x = x;
@@ -117,15 +118,27 @@ describe(clu_points *sample)
 	double *x = sample->x;
 	int		d = sample->d;
 
-	memset(sample->largest, 0, (size_t) d * sizeof(double));
+	for (int j = 0; j < d; j++)
+	{
+		sample->largest[j] = 0;
+		sample->least[j] = INFINITY;
+	}
 	sample->largest_weight = sample->total_weight = 0;
+	sample->least_weight = INFINITY;
 	for (size_t i = 0; i < sample->n; i++)
 	{
 		double w = clu_weight(sample->w, i);
 
 		for (int j = 0; j < d; j++)
-			sample->largest[j] = fmax(sample->largest[j], fabs(x[i * (size_t) d + (size_t) j]));
-		sample->largest_weight = fmax(sample->largest_weight, w);
+		{
+			double value = fabs(x[i * (size_t) d + (size_t) j]);
+
+			sample->largest[j] = CLU_MAX(sample->largest[j], value);
+			if (value > 0)
+				sample->least[j] = CLU_MIN(sample->least[j], value);
+		}
+		sample->largest_weight = CLU_MAX(sample->largest_weight, w);
+		sample->least_weight = CLU_MIN(sample->least_weight, w);
 		sample->total_weight += w;
 	}
 	sample->rows = (double) sample->n;

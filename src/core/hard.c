@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "exact.h"
-
 void
 clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_fit *fit)
 {
@@ -25,10 +23,8 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 	CLU_TAKE(arena, hard->distance, block);
 	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
 	CLU_TAKE(arena, hard->row, (size_t) d);
-	CLU_TAKE(arena, hard->cost_hi, (size_t) k);
-	CLU_TAKE(arena, hard->cost_lo, (size_t) k);
-	CLU_TAKE(arena, hard->weight_hi, (size_t) k);
-	CLU_TAKE(arena, hard->weight_lo, (size_t) k);
+	CLU_TAKE(arena, hard->cost, (size_t) k);
+	CLU_TAKE(arena, hard->size, (size_t) k);
 }
 
 void
@@ -148,42 +144,18 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 
 /* ---- figures of the final model ---- */
 
-/* No point is farther from a centre, which lies among the points. */
-static double
-longest_distance(const clu_hard *hard)
-{
-	double radius = hard->frame.radius;
-
-	if (hard->metric == CLU_SQUARED)
-		return 4 * radius * radius;
-	return 2 * sqrt(hard->assigner.d) * radius * (1 + 1e-9);
-}
-
-static void
-clear_figures(clu_hard *hard, int k)
-{
-	size_t size = (size_t) k * sizeof(int64_t);
-
-	memset(hard->cost_hi, 0, size);
-	memset(hard->cost_lo, 0, size);
-	memset(hard->weight_hi, 0, size);
-	memset(hard->weight_lo, 0, size);
-}
-
+/* Points are added up in their canonical order, so the sums need not be free of an order. */
 void
 clu_hard_finish(clu_fit *fit)
 {
 	clu_hard  *hard = fit->state;
 	clu_model *model = &fit->model;
-	double	   largest = fit->points->largest_weight, total = fit->points->total_weight;
-	double	   reach = longest_distance(hard);
-	double	   scale = clu_exact_scale(largest * reach, total * reach);
-	double	   weight_scale = clu_exact_scale(largest, total);
 	clu_dd	   objective = {0, 0};
 
 	clu_hard_reset(fit);
 	clu_hard_prepare(fit);
-	clear_figures(hard, model->k);
+	memset(hard->cost, 0, (size_t) model->k * sizeof(clu_dd));
+	memset(hard->size, 0, (size_t) model->k * sizeof(clu_dd));
 	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
 	{
 		clu_block		block = clu_points_block(fit->points, b);
@@ -193,25 +165,20 @@ clu_hard_finish(clu_fit *fit)
 		clu_own_distances(hard->metric, &block, model->center, label, hard->distance, hard->row);
 		for (size_t i = 0; i < block.n; i++)
 		{
-			double	 w = clu_weight(block.w, i);
-			uint32_t c = label[i];
+			double	w = clu_weight(block.w, i);
+			clu_dd *cost = &hard->cost[label[i]], *size = &hard->size[label[i]];
 
-			clu_exact_add(&hard->cost_hi[c], &hard->cost_lo[c], w * hard->distance[i], scale);
-			clu_exact_add(&hard->weight_hi[c], &hard->weight_lo[c], w, weight_scale);
+			*cost = clu_dd_add_double(*cost, w * hard->distance[i]);
+			*size = clu_dd_add_double(*size, w);
 		}
-		clu_exact_carry(hard->cost_hi, hard->cost_lo, (size_t) model->k);
-		clu_exact_carry(hard->weight_hi, hard->weight_lo, (size_t) model->k);
 		clu_check(fit->interrupt);
 	}
 	for (int c = 0; c < model->k; c++)
 	{
-		clu_dd cost = clu_exact_value(hard->cost_hi[c], hard->cost_lo[c], scale);
-
-		objective = clu_dd_add(objective, cost);
-		model->cost[c] = clu_dd_value(cost);
-		model->size[c] =
-			clu_dd_value(clu_exact_value(hard->weight_hi[c], hard->weight_lo[c], weight_scale));
-		model->weight[c] = model->size[c] / total;
+		objective = clu_dd_add(objective, hard->cost[c]);
+		model->cost[c] = clu_dd_value(hard->cost[c]);
+		model->size[c] = clu_dd_value(hard->size[c]);
+		model->weight[c] = model->size[c] / fit->points->total_weight;
 	}
 	model->objective = clu_dd_value(objective);
 }

@@ -30,9 +30,9 @@ typedef struct clu_hard
 	double		*row;
 	double		*distance; /* of a block */
 
-	/* exact sums per cluster, for the final figures */
-	int64_t *cost_hi, *cost_lo;
-	int64_t *weight_hi, *weight_lo;
+	/* of the final model, per cluster */
+	clu_dd *cost;
+	clu_dd *size;
 } clu_hard;
 
 /* Take a point from the statistics of one cluster and add it to another's. */

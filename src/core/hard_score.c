@@ -95,11 +95,15 @@ is_safe(const hard_tables *tables, double distance)
 static int
 least_of(const double *distance, int k)
 {
-	int best = 0;
+	double least = distance[0];
+	int	   best = 0;
 
 	for (int c = 1; c < k; c++)
-		if (distance[c] < distance[best])
+		if (distance[c] < least)
+		{
+			least = distance[c];
 			best = c;
+		}
 	return best;
 }
 

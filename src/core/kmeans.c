@@ -87,7 +87,7 @@ static bool
 any_empty(const clu_kmeans *state)
 {
 	for (int c = 0; c < state->sums.k; c++)
-		if (state->sums.weight_hi[c] == 0 && state->sums.weight_lo[c] == 0)
+		if (!(clu_dd_value(clu_sums_weight(&state->sums, c)) > 0))
 			return true;
 	return false;
 }
@@ -116,15 +116,31 @@ refit_center(clu_fit *fit, int c)
 	return clu_dd_quotient(explained, weight);
 }
 
+/* Bring the sums up to date with the labels. */
+static void
+finish_sums(clu_fit *fit)
+{
+	clu_kmeans *state = fit->state;
+
+	if (state->sums.wide)
+		clu_sums_recompute(&state->sums, fit->points, state->hard.assigner.label, state->hard.row,
+						   fit->interrupt);
+	else
+		clu_sums_carry(&state->sums);
+}
+
 static clu_status
 refit(clu_fit *fit)
 {
 	clu_kmeans *state = fit->state;
 	clu_dd		objective = state->hard.frame.spread;
 
+	finish_sums(fit);
 	if (any_empty(state))
+	{
 		clu_hard_fill_empty(fit, move_point);
-	clu_sums_carry(&state->sums);
+		finish_sums(fit);
+	}
 	for (int c = 0; c < fit->model.k; c++)
 		objective = clu_dd_add(objective, clu_dd_negate(refit_center(fit, c)));
 	state->hard.last_objective = fit->objective;

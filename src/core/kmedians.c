@@ -22,6 +22,9 @@
 
 #include "algorithms.h"
 
+/* Weights are compared with halves of their sum, which has room for 79 bits or more. */
+#define LEAST_WEIGHT 0x1p-60
+
 static void
 layout(clu_fit *fit, clu_arena *arena)
 {
@@ -49,9 +52,11 @@ begin(clu_fit *fit)
 	clu_order scratch = {
 		.key = (uint64_t *) hard->seeder.cost,
 		.spare_key = (uint64_t *) hard->seeder.member,
-		.spare = hard->assigner.label,
 	};
 
+	if (fit->points->least_weight < LEAST_WEIGHT * fit->points->largest_weight)
+		return clu_fail(fit->error, CLU_UNDERFLOW,
+						"The weights differ by too many orders of magnitude.", 0, 0);
 	clu_hard_begin(fit);
 	clu_medians_begin(&state->medians, fit->points, &scratch, fit->interrupt);
 	return CLU_OK;

@@ -1,11 +1,6 @@
 /*
  * points.c
- *		From rows in any order to distinct points in canonical order.
- *
- * The sort is a radix sort on the ordered bits of one column, 11 bits a digit, digits that are
- * the same everywhere left out; rows that are equal in that column are sorted by the next one.
- * Short runs are sorted by merging, with whole rows compared.  To the sort a column of packed rows
- * is a whole word.
+ *		Distinct points in canonical order, from rows whose order is known.
  */
 #include "points.h"
 
@@ -13,31 +8,12 @@
 #include <string.h>
 
 #include "exact.h"
+#include "order.h"
 
-#define DIGIT_BITS 11
-#define DIGIT_SIZE (1 << DIGIT_BITS)
-#define DIGITS 6		  /* of 64 bits */
-#define SHORT_RUN 4096	  /* below, merging is faster than counting digits */
-#define CHECK_ROWS 16384u /* rows of light work between two checks for interrupts */
-
-typedef struct sorter
-{
-	const clu_rows		*rows;
-	clu_order			*order;
-	const clu_interrupt *interrupt;
-} sorter;
-
-void
-clu_order_layout(clu_order *order, clu_arena *arena, size_t n)
-{
-	bool large = n >= SHORT_RUN;
-
-	CLU_TAKE(arena, order->index, n);
-	CLU_TAKE(arena, order->spare, n);
-	CLU_TAKE(arena, order->key, large ? n : 0);
-	CLU_TAKE(arena, order->spare_key, large ? n : 0);
-	CLU_TAKE(arena, order->count, large ? CLU_RADIX_COUNTS : 0);
-}
+#define CHECK_ROWS 16384	 /* rows of light work between two checks for interrupts */
+#define AHEAD 8				 /* rows that are fetched before they are copied */
+#define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
+#define LEAST_RANGE 0x1p-400 /* whose square does not vanish */
 
 int
 clu_pack(const double *x, int d, uint64_t *row)
@@ -65,265 +41,6 @@ clu_unpack(const uint64_t *row, int d, double *x)
 		x[j] = clu_bit(row, j);
 }
 
-/* What the sort takes for a column. */
-static inline int
-sort_columns(const clu_rows *rows)
-{
-	return rows->width == CLU_PACKED ? (int) clu_words(rows->d) : rows->d;
-}
-
-static inline uint64_t
-word_at(const clu_rows *rows, uint32_t row, int column)
-{
-	return ((const uint64_t *) rows->x)[(size_t) row * clu_words(rows->d) + (size_t) column];
-}
-
-static inline double
-value_at(const clu_rows *rows, uint32_t row, int column)
-{
-	size_t at = (size_t) row * (size_t) rows->d + (size_t) column;
-
-	return rows->width == 8 ? ((const double *) rows->x)[at] : ((const float *) rows->x)[at];
-}
-
-static int
-compare_packed(const clu_rows *rows, uint32_t a, uint32_t b, int column)
-{
-	int words = sort_columns(rows);
-
-	for (int j = column; j < words; j++)
-	{
-		uint64_t wa = word_at(rows, a, j);
-		uint64_t wb = word_at(rows, b, j);
-
-		if (wa != wb)
-			return wa < wb ? -1 : 1;
-	}
-	return 0;
-}
-
-/* Compare two rows from a column on; -0 equals 0, and there is no NaN. */
-static int
-compare_rows(const clu_rows *rows, uint32_t a, uint32_t b, int column)
-{
-	if (rows->width == CLU_PACKED)
-		return compare_packed(rows, a, b, column);
-	for (int j = column; j < rows->d; j++)
-	{
-		double va = value_at(rows, a, j);
-		double vb = value_at(rows, b, j);
-
-		if (va != vb)
-			return va < vb ? -1 : 1;
-	}
-	return 0;
-}
-
-static inline uint64_t
-column_key(const clu_rows *rows, uint32_t row, int column)
-{
-	float	 value;
-	uint32_t bits;
-
-	if (rows->width == CLU_PACKED)
-		return word_at(rows, row, column);
-	if (rows->width == 8)
-		return clu_ordered_bits(value_at(rows, row, column));
-
-	value = (float) value_at(rows, row, column) + 0.0f;
-	memcpy(&bits, &value, sizeof(bits));
-	return (bits >> 31) ? (uint32_t) ~bits : bits | (UINT32_C(1) << 31);
-}
-
-/* Merge sort of a short run, bottom up from runs of eight sorted by insertion. */
-static void
-merge_sort(const sorter *s, uint32_t *index, size_t n, int column)
-{
-	uint32_t *from = index;
-	uint32_t *to = s->order->spare;
-
-	for (size_t start = 0; start < n; start += 8)
-		for (size_t i = start + 1; i < CLU_MIN(start + 8, n); i++)
-		{
-			uint32_t row = index[i];
-			size_t	 at = i;
-
-			for (; at > start && compare_rows(s->rows, index[at - 1], row, column) > 0; at--)
-				index[at] = index[at - 1];
-			index[at] = row;
-		}
-
-	for (size_t length = 8; length < n; length *= 2)
-	{
-		for (size_t start = 0; start < n; start += 2 * length)
-		{
-			size_t left = start, middle = CLU_MIN(start + length, n);
-			size_t right = middle, end = CLU_MIN(start + 2 * length, n);
-
-			for (size_t out = start; out < end; out++)
-				if (right >= end ||
-					(left < middle && compare_rows(s->rows, from[left], from[right], column) <= 0))
-					to[out] = from[left++];
-				else
-					to[out] = from[right++];
-		}
-		{
-			uint32_t *swap = from;
-
-			from = to;
-			to = swap;
-		}
-		clu_check(s->interrupt);
-	}
-	if (from != index)
-		memcpy(index, from, n * sizeof(*index));
-}
-
-bool
-clu_order_radix(clu_order *order, uint32_t *index, size_t n, const clu_interrupt *interrupt)
-{
-	uint64_t *key = order->key, *key_out = order->spare_key;
-	uint32_t *in = index, *out = order->spare;
-	uint32_t *count = order->count;
-	bool	  moved = false;
-
-	memset(count, 0, sizeof(*count) * DIGITS * DIGIT_SIZE);
-	for (size_t i = 0; i < n; i++)
-	{
-		for (int digit = 0; digit < DIGITS; digit++)
-			count[digit * DIGIT_SIZE + ((key[i] >> (digit * DIGIT_BITS)) & (DIGIT_SIZE - 1))]++;
-		if (i % CHECK_ROWS == 0)
-			clu_check(interrupt);
-	}
-
-	for (int digit = 0; digit < DIGITS; digit++)
-	{
-		uint32_t *start = count + digit * DIGIT_SIZE;
-		uint32_t  before = 0;
-
-		if (start[(key[0] >> (digit * DIGIT_BITS)) & (DIGIT_SIZE - 1)] == n)
-			continue;
-		for (int value = 0; value < DIGIT_SIZE; value++)
-		{
-			uint32_t here = start[value];
-
-			start[value] = before;
-			before += here;
-		}
-		for (size_t i = 0; i < n; i++)
-		{
-			uint32_t at = start[(key[i] >> (digit * DIGIT_BITS)) & (DIGIT_SIZE - 1)]++;
-
-			key_out[at] = key[i];
-			out[at] = in[i];
-			if (i % CHECK_ROWS == 0)
-				clu_check(interrupt);
-		}
-		{
-			uint32_t *swap = in;
-			uint64_t *swap_key = key;
-
-			in = out;
-			out = swap;
-			key = key_out;
-			key_out = swap_key;
-		}
-		moved = true;
-	}
-	if (in != index)
-		memcpy(index, in, n * sizeof(*index));
-	return moved;
-}
-
-/* Radix sort of a run by one column; false where the column is constant. */
-static bool
-radix_sort(const sorter *s, uint32_t *index, size_t n, int column)
-{
-	for (size_t i = 0; i < n; i++)
-	{
-		s->order->key[i] = column_key(s->rows, index[i], column);
-		if (i % CHECK_ROWS == 0)
-			clu_check(s->interrupt);
-	}
-	return clu_order_radix(s->order, index, n, s->interrupt);
-}
-
-static size_t
-run_length(const clu_rows *rows, const uint32_t *index, size_t n, int column)
-{
-	uint64_t key = column_key(rows, index[0], column);
-	size_t	 length = 1;
-
-	while (length < n && column_key(rows, index[length], column) == key)
-		length++;
-	return length;
-}
-
-/*
- * Sort a run by the columns from the given one on.  Runs of equal values are sorted by the next
- * column: all but the longest by recursion, so that the depth is at most log2(n).
- */
-static void
-sort_run(const sorter *s, uint32_t *index, size_t n, int column)
-{
-	int columns = sort_columns(s->rows);
-
-	while (n >= SHORT_RUN && column < columns)
-	{
-		size_t longest = 0, longest_at = 0;
-
-		if (!radix_sort(s, index, n, column++) || column == columns)
-			continue;
-		for (size_t at = 0; at < n;)
-		{
-			size_t length = run_length(s->rows, index + at, n - at, column - 1);
-
-			if (length > longest)
-			{
-				longest = length;
-				longest_at = at;
-			}
-			at += length;
-		}
-		for (size_t at = 0; at < n;)
-		{
-			size_t length = run_length(s->rows, index + at, n - at, column - 1);
-
-			if (at != longest_at && length > 1)
-				sort_run(s, index + at, length, column);
-			at += length;
-		}
-		index += longest_at;
-		n = longest;
-	}
-	if (n > 1 && column < columns)
-		merge_sort(s, index, n, column);
-}
-
-static bool
-same_as_previous(const clu_order *order, const clu_rows *rows, size_t i)
-{
-	return i > 0 && compare_rows(rows, order->index[i - 1], order->index[i], 0) == 0;
-}
-
-size_t
-clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt)
-{
-	sorter s = {rows, order, interrupt};
-	size_t distinct = 0;
-
-	for (size_t i = 0; i < rows->n; i++)
-		order->index[i] = (uint32_t) i;
-	sort_run(&s, order->index, rows->n, 0);
-	for (size_t i = 0; i < rows->n; i++)
-	{
-		distinct += !same_as_previous(order, rows, i);
-		if (i % CHECK_ROWS == 0)
-			clu_check(interrupt);
-	}
-	return distinct;
-}
-
 static bool
 in_place(const clu_rows *rows)
 {
@@ -340,6 +57,9 @@ clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, si
 	points->x = in_place(rows) ? (void *) rows->x : x;
 	CLU_TAKE(arena, points->w, rows->w != NULL || distinct < rows->n ? distinct : 0);
 	CLU_TAKE(arena, points->largest, (size_t) rows->d);
+	CLU_TAKE(arena, points->least, (size_t) rows->d);
+	CLU_TAKE(arena, points->low, (size_t) rows->d);
+	CLU_TAKE(arena, points->high, (size_t) rows->d);
 	points->n = distinct;
 	points->d = rows->d;
 	points->width = rows->width;
@@ -354,57 +74,49 @@ unit_for(double largest)
 	if (!(largest > 0))
 		return 1.0;
 	(void) frexp(largest, &exponent);
-	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent, -1000)) : 1.0;
+	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent - 1, -1000)) : 1.0;
 }
 
-/* Whether the columns of packed rows have a 1 at all, by words that are or-ed together. */
-static void
-find_largest_bits(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
-{
-	int words = sort_columns(rows);
-
-	for (int first = 0; first < words; first += CLU_WORD_BITS)
-	{
-		int		 count = CLU_MIN(words - first, CLU_WORD_BITS);
-		uint64_t seen[CLU_WORD_BITS] = {0};
-
-		for (size_t i = 0; i < rows->n; i++)
-		{
-			for (int j = 0; j < count; j++)
-				seen[j] |= word_at(rows, (uint32_t) i, first + j);
-			if (i % CHECK_ROWS == 0)
-				clu_check(interrupt);
-		}
-		for (int j = 0; j < count * CLU_WORD_BITS && first * CLU_WORD_BITS + j < rows->d; j++)
-			points->largest[first * CLU_WORD_BITS + j] = clu_bit(seen, j);
-	}
-}
-
-/* The largest absolute value of every column. */
-static void
+/*
+ * The largest absolute value of every column, and the least that isn't 0.  Returns the widest
+ * range of a column: what squares of differences are made of.
+ */
+static double
 find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
 {
-	double *largest = points->largest;
-	size_t	d = (size_t) rows->d;
+	double *restrict largest = points->largest;
+	double *restrict least = points->least;
+	double *restrict low = points->low;
+	double *restrict high = points->high;
+	size_t d = (size_t) rows->d;
+	double widest = 0;
 
-	if (rows->width == CLU_PACKED)
+	for (size_t j = 0; j < d; j++)
 	{
-		find_largest_bits(points, rows, interrupt);
-		return;
+		least[j] = low[j] = INFINITY;
+		high[j] = -INFINITY;
 	}
-	memset(largest, 0, d * sizeof(double));
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		for (size_t j = 0; j < d; j++)
 		{
-			double value = rows->width == 8 ? fabs(((const double *) rows->x)[i * d + j])
-											: fabsf(((const float *) rows->x)[i * d + j]);
+			double value = rows->width == 8 ? ((const double *) rows->x)[i * d + j]
+											: ((const float *) rows->x)[i * d + j];
+			double size = value == 0 ? INFINITY : fabs(value);
 
-			largest[j] = value > largest[j] ? value : largest[j];
+			low[j] = value < low[j] ? value : low[j];
+			high[j] = value > high[j] ? value : high[j];
+			least[j] = size < least[j] ? size : least[j];
 		}
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
+	for (size_t j = 0; j < d; j++)
+	{
+		largest[j] = CLU_MAX(fabs(low[j]), fabs(high[j]));
+		widest = CLU_MAX(widest, high[j] / 2 - low[j] / 2);
+	}
+	return widest;
 }
 
 /* What the weights add up to, whether all are whole numbers, and their unit. */
@@ -474,6 +186,17 @@ weight_of_run(const clu_points *points, const clu_order *order, const clu_rows *
 	return clu_dd_value(clu_exact_value(hi, lo, scale));
 }
 
+/* Begin to bring a row into the cache: rows in canonical order lie anywhere. */
+static void
+fetch_row(const clu_rows *rows, uint32_t row)
+{
+	size_t		size = clu_row_size(rows->d, rows->width);
+	const char *x = (const char *) rows->x + row * size;
+
+	__builtin_prefetch(x);
+	__builtin_prefetch(x + CLU_MIN(size, 64));
+}
+
 static void
 copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
 {
@@ -511,12 +234,12 @@ copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
  * The row that goes to place i is left in order->spare[i].
  */
 static void
-plan_moves(const clu_points *points, const clu_order *order, const clu_rows *rows)
+plan_moves(const clu_points *points, const clu_order *order, size_t n)
 {
 	size_t first = 0, other = points->n;
 
-	for (size_t i = 0; i < rows->n; i++)
-		if (same_as_previous(order, rows, i))
+	for (size_t i = 0; i < n; i++)
+		if (order->tied[i])
 			order->spare[other++] = order->index[i];
 		else
 			order->spare[first++] = order->index[i];
@@ -552,7 +275,7 @@ move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows
 {
 	size_t size = clu_row_size(rows->d, rows->width);
 
-	plan_moves(points, order, rows);
+	plan_moves(points, order, rows->n);
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		if (order->spare[i] != i)
@@ -562,49 +285,85 @@ move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows
 	}
 }
 
+/*
+ * The unit for the columns: what squares of differences need, and where that leaves the values
+ * themselves too large, what these need, if the differences can stand it.
+ */
+static clu_status
+choose_unit(clu_points *points, double widest, double largest, clu_error *error)
+{
+	points->unit = unit_for(widest);
+	if (largest / points->unit <= MOST_VALUE)
+		return CLU_OK;
+	points->unit = unit_for(largest);
+	if (widest == 0 || widest / points->unit >= LEAST_RANGE)
+		return CLU_OK;
+	return clu_fail(error, CLU_UNDERFLOW,
+					"The values differ from one another by too little for their size.", 0, 0);
+}
+
+/* Measure the columns, and bring them to their unit. */
+static clu_status
+measure_columns(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt,
+				clu_error *error)
+{
+	double	   widest = find_largest_values(points, rows, interrupt), largest = 0;
+	clu_status status = CLU_OK;
+
+	for (int j = 0; j < rows->d; j++)
+		largest = CLU_MAX(largest, points->largest[j]);
+	if (rows->width == 8)
+		status = choose_unit(points, widest, largest, error);
+	for (int j = 0; j < rows->d; j++)
+	{
+		points->largest[j] /= points->unit;
+		points->least[j] /= points->unit;
+	}
+	return status;
+}
+
 clu_status
 clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
 					const clu_interrupt *interrupt, clu_error *error)
 {
 	clu_status status = sum_weights(points, rows, interrupt, error);
-	double	   largest = 0;
 	size_t	   to = 0;
 
+	points->unit = 1;
+	if (status == CLU_OK && rows->width != CLU_PACKED)
+		status = measure_columns(points, rows, interrupt, error);
 	if (status != CLU_OK)
 		return status;
-	if (!in_place(rows))
-		find_largest_values(points, rows, interrupt);
-	for (int j = 0; j < rows->d && rows->width == 8; j++)
-		largest = fmax(largest, points->largest[j]);
-	points->unit = rows->width == 8 ? unit_for(largest) : 1.0;
-	for (int j = 0; j < rows->d && rows->width == 8; j++)
-		points->largest[j] /= points->unit;
 
 	points->largest_weight = 0;
+	points->least_weight = INFINITY;
 	for (size_t first = 0, end; first < rows->n; first = end)
 	{
 		double w;
 
-		for (end = first + 1; end < rows->n && same_as_previous(order, rows, end);)
+		for (end = first + 1; end < rows->n && order->tied[end];)
 			end++;
 		if (!in_place(rows))
+		{
+			if (first + AHEAD < rows->n)
+				fetch_row(rows, order->index[first + AHEAD]);
 			copy_row(points, to, rows, order->index[first]);
+		}
 		w = weight_of_run(points, order, rows, first, end);
 		if (rows->w != NULL || points->n < rows->n)
 			points->w[to] = w;
-		points->largest_weight = fmax(points->largest_weight, w);
+		points->largest_weight = CLU_MAX(points->largest_weight, w);
+		points->least_weight = CLU_MIN(points->least_weight, w);
 		if (to++ % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
 	if ((rows->w == NULL && points->n == rows->n) ||
 		(points->largest_weight == 1 && points->total_weight == (double) points->n))
 		points->w = NULL;
+
+	/* a row has fewer words than there are columns: largest lends itself as a buffer */
 	if (in_place(rows))
-	{
-		/* a row has fewer words than there are columns: largest lends itself as a buffer */
 		move_rows(points, order, rows, points->largest, interrupt);
-		find_largest_values(points, rows, interrupt);
-	}
 	return CLU_OK;
 }
 

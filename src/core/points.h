@@ -84,9 +84,17 @@ typedef struct clu_points
 	double	total_weight; /* of the scaled weights */
 	double	unit;		  /* a value times unit is the value that came in */
 	double	weight_unit;  /* likewise for weights */
-	double *largest;	  /* d: largest absolute value of a column */
-	double	largest_weight;
+
+	/* of each column, but not of packed rows */
+	double *largest;	/* absolute value */
+	double *least;		/* absolute value that isn't 0 */
+	double *low, *high; /* its range, in the units that came in */
+
+	double largest_weight;
+	double least_weight;
 } clu_points;
+
+struct clu_order; /* order.h */
 
 /* A piece of the points: what the verbs work on. */
 typedef struct clu_block
@@ -99,40 +107,6 @@ typedef struct clu_block
 	int			  width;
 } clu_block;
 
-/* The order of the rows. */
-typedef struct clu_order
-{
-	uint32_t *index; /* n: row numbers in canonical order */
-	uint32_t *spare; /* n */
-	uint64_t *key;	 /* n, for large n */
-	uint64_t *spare_key;
-	uint32_t *count; /* digit histograms, for large n */
-} clu_order;
-
-#define CLU_RADIX_COUNTS (6 * 2048) /* in clu_order.count */
-
-void clu_order_layout(clu_order *order, clu_arena *arena, size_t n);
-
-/* Sort the row numbers; returns the number of distinct rows. */
-size_t clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt);
-
-/*
- * Sort an index by the keys in order->key, which are lost; equal keys stay in their order.  False
- * where all keys are equal.  Uses all of the order but its index.
- */
-bool clu_order_radix(clu_order *order, uint32_t *index, size_t n, const clu_interrupt *interrupt);
-
-/* Bits that, read as an unsigned integer, order as the value does; -0 is 0, there is no NaN. */
-static inline uint64_t
-clu_ordered_bits(double value)
-{
-	uint64_t bits;
-
-	value += 0.0;
-	memcpy(&bits, &value, sizeof(bits));
-	return (bits >> 63) ? ~bits : bits | (UINT64_C(1) << 63);
-}
-
 /* Memory of the points: distinct rows, of which the sort has told the number. */
 void clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct);
 
@@ -142,8 +116,9 @@ void clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *row
  * points->rows counts a row of whole-number weight w as w rows, so that rows collapsed into
  * weights are the same data; with any other weights it is the number of rows that came.
  */
-clu_status clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
-							   const clu_interrupt *interrupt, clu_error *error);
+clu_status clu_points_collapse(clu_points *points, const struct clu_order *order,
+							   const clu_rows *rows, const clu_interrupt *interrupt,
+							   clu_error *error);
 
 size_t	  clu_points_blocks(const clu_points *points);
 clu_block clu_points_block(const clu_points *points, size_t number);

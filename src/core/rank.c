@@ -3,20 +3,15 @@
  *		Sorting every column; the order is described in rank.h.
  *
  * Doubles as ordered bits have 64 of them, mostly the same ones at the top.  Of every column the
- * least value's bits are taken away, and of what is left the upper 32 bits are the key: three
- * digits of 11 bits to sort by, instead of six.  All keys are made in one reading of the points,
- * in the place where the order will be.  Points whose keys agree though their values may not are
- * few, and are sorted by value afterwards; where they are many, by all of their bits.
+ * least value's bits are taken away, and of what is left the upper 32 bits are the key.  All keys
+ * are made in one reading of the points, in the place where the order will be.  Points whose keys
+ * agree though their values may not are few, and are sorted by the lower bits afterwards.
  */
 #include "rank.h"
 
 #include <string.h>
 
 #define SHORT_COLUMN 192 /* below, insertion is faster than counting digits */
-#define KEY_BITS 11		 /* a digit, of which a key has three */
-#define KEY_DIGIT (1 << KEY_BITS)
-#define KEY_DIGITS 3
-#define CHECK_STEPS 65536u /* between two checks for interrupts */
 
 void
 clu_ranks_layout(clu_ranks *ranks, clu_arena *arena, const clu_points *points)
@@ -88,62 +83,10 @@ make_keys(clu_ranks *ranks, const clu_interrupt *interrupt)
 	}
 }
 
-/*
- * Sort the points by their keys: a radix sort of words with the key above the point's number.
- * Returns one of the two arrays of the scratch.
- */
-static const uint64_t *
-sort_keys(const uint32_t *key, size_t n, clu_order *scratch, const clu_interrupt *interrupt)
-{
-	uint64_t *from = scratch->key, *to = scratch->spare_key, *swap;
-
-	memset(scratch->count, 0, (size_t) KEY_DIGITS * KEY_DIGIT * sizeof(uint32_t));
-	for (size_t i = 0; i < n; i++)
-	{
-		from[i] = (uint64_t) key[i] << 32 | i;
-		for (int digit = 0; digit < KEY_DIGITS; digit++)
-			scratch->count[digit * KEY_DIGIT + (key[i] >> (digit * KEY_BITS)) % KEY_DIGIT]++;
-	}
-	for (int digit = 0; digit < KEY_DIGITS; digit++)
-	{
-		uint32_t *start = scratch->count + digit * KEY_DIGIT, before = 0;
-		int		  shift = 32 + digit * KEY_BITS;
-
-		clu_check(interrupt);
-		if (start[(from[0] >> shift) % KEY_DIGIT] == n)
-			continue;
-		for (int value = 0; value < KEY_DIGIT; value++)
-		{
-			uint32_t here = start[value];
-
-			start[value] = before;
-			before += here;
-		}
-		for (size_t i = 0; i < n; i++)
-		{
-			to[start[(from[i] >> shift) % KEY_DIGIT]++] = from[i];
-			if (i % CHECK_STEPS == 0)
-				clu_check(interrupt);
-		}
-		swap = from;
-		from = to;
-		to = swap;
-	}
-	return from;
-}
-
-/* Sort points by their values; where those are equal they stay in their order. */
+/* Insertion, for few points; equal values stay in their order. */
 static void
-sort_by_value(const clu_ranks *ranks, int column, uint32_t *index, size_t n, clu_order *scratch,
-			  const clu_interrupt *interrupt)
+sort_few(const clu_ranks *ranks, int column, uint32_t *index, size_t n)
 {
-	if (n >= SHORT_COLUMN)
-	{
-		for (size_t i = 0; i < n; i++)
-			scratch->key[i] = clu_ordered_bits(clu_value(ranks->points, index[i], column));
-		clu_order_radix(scratch, index, n, interrupt);
-		return;
-	}
 	for (size_t i = 1; i < n; i++)
 	{
 		size_t	 at = i;
@@ -156,6 +99,31 @@ sort_by_value(const clu_ranks *ranks, int column, uint32_t *index, size_t n, clu
 	}
 }
 
+/* Sort points with the same key by what the key leaves out. */
+static void
+sort_same_key(const clu_ranks *ranks, int column, uint32_t *index, size_t n, clu_order *scratch,
+			  const clu_interrupt *interrupt)
+{
+	uint64_t		least = ranks->least[column];
+	uint64_t		rest = (UINT64_C(1) << ranks->most[column]) - 1;
+	const uint64_t *sorted;
+
+	if (n < SHORT_COLUMN)
+	{
+		sort_few(ranks, column, index, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+	{
+		uint64_t bits = clu_ordered_bits(clu_value(ranks->points, index[i], column)) - least;
+
+		scratch->key[i] = (bits & rest) << 32 | index[i];
+	}
+	sorted = clu_order_words(scratch, n, interrupt);
+	for (size_t i = 0; i < n; i++)
+		index[i] = (uint32_t) sorted[i];
+}
+
 /* Replace the keys of a column by its order. */
 static void
 rank_column(const clu_ranks *ranks, int column, clu_order *scratch, const clu_interrupt *interrupt)
@@ -163,8 +131,11 @@ rank_column(const clu_ranks *ranks, int column, clu_order *scratch, const clu_in
 	size_t			n = ranks->points->n;
 	uint32_t	   *index = ranks->order + (size_t) column * n;
 	bool			complete = ranks->most[column] == 0; /* the keys are all of the values */
-	const uint64_t *sorted = sort_keys(index, n, scratch, interrupt);
+	const uint64_t *sorted;
 
+	for (size_t i = 0; i < n; i++)
+		scratch->key[i] = (uint64_t) index[i] << 32 | i;
+	sorted = clu_order_words(scratch, n, interrupt);
 	for (size_t i = 0; i < n; i++)
 		index[i] = (uint32_t) sorted[i];
 	for (size_t first = 0, end; first < n && !complete; first = end)
@@ -173,7 +144,7 @@ rank_column(const clu_ranks *ranks, int column, clu_order *scratch, const clu_in
 			end++;
 		/* the scratch is written up to end - first, and read again from end on */
 		if (end > first + 1)
-			sort_by_value(ranks, column, index + first, end - first, scratch, interrupt);
+			sort_same_key(ranks, column, index + first, end - first, scratch, interrupt);
 	}
 }
 
@@ -201,6 +172,6 @@ clu_ranks_sort(clu_ranks *ranks, const clu_points *points, clu_order *scratch,
 		}
 		for (size_t i = 0; i < n; i++)
 			index[i] = (uint32_t) i;
-		sort_by_value(ranks, j, index, n, scratch, interrupt);
+		sort_few(ranks, j, index, n);
 	}
 }

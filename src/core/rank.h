@@ -8,7 +8,7 @@
 #ifndef CLU_RANK_H
 #define CLU_RANK_H
 
-#include "points.h"
+#include "order.h"
 
 typedef struct clu_ranks
 {
@@ -24,7 +24,7 @@ typedef struct clu_ranks
 void clu_ranks_layout(clu_ranks *ranks, clu_arena *arena, const clu_points *points);
 
 /*
- * Sort all columns.  The scratch is a clu_order whose key, spare_key and spare have room for n;
+ * Sort all columns.  The scratch is a clu_order whose key and spare_key have room for n;
  * its other members are not looked at.
  */
 void clu_ranks_sort(clu_ranks *ranks, const clu_points *points, clu_order *scratch,

@@ -408,6 +408,18 @@ clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, double *center, 
  * least -ln(u)/w (Efraimidis and Spirakis, IPL 97, 2006), kept in a heap with the greatest on top.
  */
 static void
+sift_up(double *key, uint32_t *point, int at, double new_key, uint32_t new_point)
+{
+	for (int parent; at > 0 && key[parent = (at - 1) / 2] < new_key; at = parent)
+	{
+		key[at] = key[parent];
+		point[at] = point[parent];
+	}
+	key[at] = new_key;
+	point[at] = new_point;
+}
+
+static void
 sift_down(double *key, uint32_t *point, int n, double new_key, uint32_t new_point)
 {
 	int at = 0;
@@ -433,14 +445,14 @@ clu_seed_random(clu_seeder *seeder, const clu_points *points, double *center, cl
 	double	 *key = seeder->potential;
 	uint32_t *chosen = seeder->chosen;
 
-	for (int c = 0; c < seeder->k; c++)
-		key[c] = INFINITY;
 	for (size_t i = 0; i < points->n; i++)
 	{
 		double u = 1 - clu_random_uniform(random);
 		double this_key = -clu_log(u) / clu_weight(points->w, i);
 
-		if (this_key < key[0])
+		if (i < (size_t) seeder->k)
+			sift_up(key, chosen, (int) i, this_key, (uint32_t) i);
+		else if (this_key < key[0])
 			sift_down(key, chosen, seeder->k, this_key, (uint32_t) i);
 		if (i % 4096 == 0)
 			clu_check(interrupt);

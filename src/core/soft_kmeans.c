@@ -275,6 +275,7 @@ restore(clu_fit *fit)
 }
 
 const clu_verbs clu_soft_kmeans_verbs = {
+	.late_objective = true,
 	.layout = layout,
 	.begin = begin,
 	.start = start,

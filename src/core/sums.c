@@ -26,10 +26,18 @@ clu_sums_layout(clu_sums *sums, clu_arena *arena, int k, int d)
 void
 clu_sums_measure(clu_sums *sums, const clu_points *points)
 {
+	double least = 0x1p46 / CLU_EXACT_LOW; /* the smallest term has at least 46 bits */
+
+	sums->weight_scale = clu_exact_scale(points->largest_weight, points->total_weight);
+	sums->wide = points->least_weight * sums->weight_scale < least;
 	for (int j = 0; j < sums->d; j++)
+	{
+		double term = points->least[j] * points->least_weight;
+
 		sums->scale[j] = clu_exact_scale(points->largest[j] * points->largest_weight,
 										 points->largest[j] * points->total_weight);
-	sums->weight_scale = clu_exact_scale(points->largest_weight, points->total_weight);
+		sums->wide = sums->wide || (points->largest[j] > 0 && term * sums->scale[j] < least);
+	}
 }
 
 void
@@ -49,6 +57,8 @@ clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool su
 {
 	size_t at = (size_t) c * (size_t) sums->d;
 
+	if (sums->wide)
+		return;
 	clu_kernel->add_row(sums->hi + at, sums->lo + at, x, weight, subtract, sums->scale, sums->d);
 	clu_exact_add(&sums->weight_hi[c], &sums->weight_lo[c], subtract ? -weight : weight,
 				  sums->weight_scale);
@@ -56,9 +66,48 @@ clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool su
 		clu_sums_carry(sums);
 }
 
+/* The two parts of a double-double lie where those of the fixed point number would. */
+static void
+add_wide(int64_t *hi, int64_t *lo, clu_dd term)
+{
+	double *high = (double *) hi, *low = (double *) lo;
+	clu_dd	sum = clu_dd_add((clu_dd) {*high, *low}, term);
+
+	*high = sum.hi;
+	*low = sum.lo;
+}
+
+static clu_dd
+wide_value(const int64_t *hi, const int64_t *lo)
+{
+	return (clu_dd) {*(const double *) hi, *(const double *) lo};
+}
+
+void
+clu_sums_recompute(clu_sums *sums, const clu_points *points, const uint32_t *label, double *buffer,
+				   const clu_interrupt *interrupt)
+{
+	clu_sums_clear(sums);
+	for (size_t i = 0; i < points->n; i++)
+	{
+		const double *x = clu_point(points, i, buffer);
+		double		  w = clu_weight(points->w, i);
+		size_t		  at = (size_t) label[i] * (size_t) sums->d;
+
+		for (int j = 0; j < sums->d; j++)
+			add_wide(&sums->hi[at + (size_t) j], &sums->lo[at + (size_t) j],
+					 clu_dd_two_product(w, x[j]));
+		add_wide(&sums->weight_hi[label[i]], &sums->weight_lo[label[i]], (clu_dd) {w, 0});
+		if (i % 1024 == 0)
+			clu_check(interrupt);
+	}
+}
+
 void
 clu_sums_carry(clu_sums *sums)
 {
+	if (sums->wide)
+		return;
 	clu_exact_carry(sums->hi, sums->lo, (size_t) sums->k * (size_t) sums->d);
 	clu_exact_carry(sums->weight_hi, sums->weight_lo, (size_t) sums->k);
 	sums->pending = 0;
@@ -87,6 +136,8 @@ clu_sums_merge(clu_sums *sums, const clu_sums *other)
 clu_dd
 clu_sums_weight(const clu_sums *sums, int c)
 {
+	if (sums->wide)
+		return wide_value(&sums->weight_hi[c], &sums->weight_lo[c]);
 	return clu_exact_value(sums->weight_hi[c], sums->weight_lo[c], sums->weight_scale);
 }
 
@@ -95,5 +146,7 @@ clu_sums_value(const clu_sums *sums, int c, int j)
 {
 	size_t at = (size_t) c * (size_t) sums->d + (size_t) j;
 
+	if (sums->wide)
+		return wide_value(&sums->hi[at], &sums->lo[at]);
 	return clu_exact_value(sums->hi[at], sums->lo[at], sums->scale[j]);
 }

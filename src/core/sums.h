@@ -5,6 +5,10 @@
  * Order-free (exact.h), so statistics of different blocks, workers or partial aggregates merge by
  * plain addition, and points that change their cluster are taken from one sum and added to the
  * other without leaving a trace.
+ *
+ * Fixed point has 80 bits.  Where a column's values, or their weights, span more orders of
+ * magnitude than that leaves room for, small values would lose digits: then the sums are wide,
+ * double-doubles that are computed anew for every refit, over the points in their canonical order.
  */
 #ifndef CLU_SUMS_H
 #define CLU_SUMS_H
@@ -21,14 +25,19 @@ typedef struct clu_sums
 	int64_t *hi, *lo;				/* k * d */
 	int64_t *weight_hi, *weight_lo; /* k */
 	size_t	 pending;				/* terms since the last carry */
+	bool	 wide;					/* double-doubles instead, see clu_sums_recompute */
 } clu_sums;
 
 void clu_sums_layout(clu_sums *sums, clu_arena *arena, int k, int d);
 void clu_sums_measure(clu_sums *sums, const clu_points *points);
 void clu_sums_clear(clu_sums *sums);
 
-/* Add a point to cluster c, or take it away. */
+/* Add a point to cluster c, or take it away; nothing where the sums are wide. */
 void clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool subtract);
+
+/* Wide sums, from the labels of all points; buffer has room for a point. */
+void clu_sums_recompute(clu_sums *sums, const clu_points *points, const uint32_t *label,
+						double *buffer, const clu_interrupt *interrupt);
 
 /* Carry all; before merging or reading. */
 void clu_sums_carry(clu_sums *sums);

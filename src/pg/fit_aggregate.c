@@ -18,6 +18,7 @@
 #include "model_bytes.h"
 #include "model_value.h"
 #include "options_value.h"
+#include "order.h"
 
 PG_FUNCTION_INFO_V1(clustering_kmeans_transition);
 PG_FUNCTION_INFO_V1(clustering_kmedians_transition);
@@ -31,12 +32,13 @@ PG_FUNCTION_INFO_V1(clustering_fit_final);
 /* What may not change within a group. */
 typedef struct fit_arguments
 {
-	int32			k;			  /* asked for, or of the start model */
-	struct varlena *options_json; /* detoasted; NULL: none given */
-	struct varlena *start;		  /* detoasted bytes of the start model; NULL: none */
-	int				structure;	  /* of its covariances */
-	double			variance;	  /* the known one of a "fixed" start model */
-	clu_options		options;
+	int32			 k;			   /* asked for, or of the start model */
+	struct varlena	*options_json; /* detoasted; NULL: none given */
+	clu_pg_model_key start_key;	   /* the start model's datum as it came */
+	struct varlena	*start;		   /* detoasted bytes of the start model; NULL: none */
+	int				 structure;	   /* of its covariances */
+	double			 variance;	   /* the known one of a "fixed" start model */
+	clu_options		 options;
 } fit_arguments;
 
 typedef struct fit_state
@@ -111,6 +113,8 @@ read_start(FunctionCallInfo fcinfo, fit_state *state)
 				 errdetail("It is a %s model, the fit is %s.", clu_algorithm_name(model->algorithm),
 						   clu_algorithm_name(state->algorithm))));
 	state->arguments.start = start;
+	clu_pg_model_key_make(&state->arguments.start_key, PG_GETARG_DATUM(ARG_CLUSTERS),
+						  CurrentMemoryContext);
 	state->arguments.k = model->k;
 	state->arguments.structure = model->structure;
 	state->arguments.variance = model->structure == CLU_COV_FIXED ? model->covariance[0] : 0;
@@ -201,7 +205,8 @@ check_arguments(FunctionCallInfo fcinfo, const fit_state *state)
 			report_change("k");
 	}
 	else if (PG_ARGISNULL(ARG_CLUSTERS) ||
-			 !clu_pg_same_model(PG_GETARG_DATUM(ARG_CLUSTERS), arguments->start))
+			 !(clu_pg_model_key_matches(&arguments->start_key, PG_GETARG_DATUM(ARG_CLUSTERS)) ||
+			   clu_pg_same_model(PG_GETARG_DATUM(ARG_CLUSTERS), arguments->start)))
 		report_change("start");
 	if (!same_options(fcinfo, arguments->options_json))
 		report_change("options");

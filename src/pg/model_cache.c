@@ -17,16 +17,14 @@
 #include "points.h"
 
 #define MOST_MODELS 16
-#define WHOLE_BYTES 1024 /* values up to this size are compared byte by byte */
+#define WHOLE_BYTES 512 /* values up to this size are compared byte by byte */
 
 typedef struct entry
 {
-	clu_pg_cached cached;
-	MemoryContext context; /* NULL: free */
-	Size		  size;	   /* of the datum as it came */
-	Size		  key_size;
-	char		 *key; /* its first bytes */
-	uint64		  used;
+	clu_pg_cached	 cached;
+	MemoryContext	 context; /* NULL: free */
+	clu_pg_model_key key;
+	uint64			 used;
 } entry;
 
 typedef struct cache
@@ -48,19 +46,38 @@ key_size(const struct varlena *value)
 	return VARHDRSZ + CLU_MODEL_HEADER;
 }
 
-static bool
-matches(const entry *e, const struct varlena *value, Size size)
+void
+clu_pg_model_key_make(clu_pg_model_key *key, Datum datum, MemoryContext context)
 {
-	return e->context != NULL && e->size == size && memcmp(e->key, value, e->key_size) == 0;
+	const struct varlena *value = (const struct varlena *) DatumGetPointer(datum);
+
+	key->size = VARSIZE_ANY(value);
+	key->compared = key_size(value);
+	key->bytes = MemoryContextAlloc(context, key->compared);
+	memcpy(key->bytes, value, key->compared);
+}
+
+bool
+clu_pg_model_key_matches(const clu_pg_model_key *key, Datum datum)
+{
+	const struct varlena *value = (const struct varlena *) DatumGetPointer(datum);
+
+	return VARSIZE_ANY(value) == key->size && memcmp(key->bytes, value, key->compared) == 0;
+}
+
+static bool
+matches(const entry *e, Datum value)
+{
+	return e->context != NULL && clu_pg_model_key_matches(&e->key, value);
 }
 
 static entry *
-find(cache *c, const struct varlena *value, Size size)
+find(cache *c, Datum value)
 {
-	if (matches(&c->entries[c->latest], value, size))
+	if (matches(&c->entries[c->latest], value))
 		return &c->entries[c->latest];
 	for (int i = 0; i < MOST_MODELS; i++)
-		if (matches(&c->entries[i], value, size))
+		if (matches(&c->entries[i], value))
 		{
 			c->latest = i;
 			return &c->entries[i];
@@ -102,20 +119,19 @@ prepare_scorer(clu_pg_cached *cached, MemoryContext context)
 }
 
 static entry *
-add(cache *c, struct varlena *value, Size size)
+add(cache *c, Datum value)
 {
 	MemoryContext context =
 		AllocSetContextCreate(c->context, "clustering model", ALLOCSET_SMALL_SIZES);
-	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(PointerGetDatum(value));
-	entry			fresh = {.context = context, .size = size, .key_size = key_size(value)};
+	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(value);
+	entry			fresh = {.context = context};
 	entry		   *e;
 
 	fresh.cached.model =
 		clu_pg_decode((const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), context);
 	prepare_scorer(&fresh.cached, context);
-	fresh.key = MemoryContextAlloc(context, fresh.key_size);
-	memcpy(fresh.key, value, fresh.key_size);
-	if ((void *) bytes != (void *) value)
+	clu_pg_model_key_make(&fresh.key, value, context);
+	if ((Pointer) bytes != DatumGetPointer(value))
 		pfree(bytes);
 	e = make_room(c);
 	*e = fresh;
@@ -125,24 +141,22 @@ add(cache *c, struct varlena *value, Size size)
 clu_pg_cached *
 clu_pg_model(FunctionCallInfo fcinfo, int argument)
 {
-	struct varlena *value = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(argument));
-	cache		   *c = fcinfo->flinfo->fn_extra;
-	entry		   *e;
-	Size			size;
+	Datum  value = PG_GETARG_DATUM(argument);
+	cache *c = fcinfo->flinfo->fn_extra;
+	entry *e;
 
 	/* an indirect pointer says nothing about what it points to */
-	if (VARATT_IS_EXTERNAL_INDIRECT(value))
-		value = PG_DETOAST_DATUM_PACKED(PointerGetDatum(value));
-	size = VARSIZE_ANY(value);
+	if (VARATT_IS_EXTERNAL_INDIRECT(DatumGetPointer(value)))
+		value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
 	if (c == NULL)
 	{
 		c = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(cache));
 		c->context = fcinfo->flinfo->fn_mcxt;
 		fcinfo->flinfo->fn_extra = c;
 	}
-	e = find(c, value, size);
+	e = find(c, value);
 	if (e == NULL)
-		e = add(c, value, size);
+		e = add(c, value);
 	e->used = ++c->clock;
 	return &e->cached;
 }

@@ -80,6 +80,21 @@ typedef struct clu_pg_cached
 /* The decoded model of an argument, kept in fn_extra from row to row. */
 extern clu_pg_cached *clu_pg_model(FunctionCallInfo fcinfo, int argument);
 
+/*
+ * What a model's datum is recognised by, as it came: a toast pointer, a small value whole, of a
+ * large one the header.  The key may miss the same model in another form, but never mistakes one
+ * for another.
+ */
+typedef struct clu_pg_model_key
+{
+	Size  size; /* of the datum */
+	Size  compared;
+	char *bytes;
+} clu_pg_model_key;
+
+extern void clu_pg_model_key_make(clu_pg_model_key *key, Datum datum, MemoryContext context);
+extern bool clu_pg_model_key_matches(const clu_pg_model_key *key, Datum datum);
+
 /* Whether a datum is the model with these bytes (of which at least the header is there). */
 extern bool clu_pg_same_model(Datum datum, const struct varlena *model);
 

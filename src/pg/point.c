@@ -9,6 +9,7 @@
  */
 #include "pg_clustering.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/tupmacs.h"
@@ -118,18 +119,16 @@ is_null(const clu_pg_point *point, int i)
 static int
 first_invalid(const void *values, int width, int d)
 {
-	double zero = 0;
+	int found = 0;
 
-	/* zero unless some value is not finite; no branch in the loop */
+	/* no branch in the loops: they take several values at a time */
 	if (width == 4)
 		for (int j = 0; j < d; j++)
-			zero += ((const float *) values)[j] * 0.0f;
+			found |= !(fabsf(((const float *) values)[j]) <= FLT_MAX);
 	else
 		for (int j = 0; j < d; j++)
-			zero += ((const double *) values)[j] * 0.0;
-	if (zero == 0)
-		return -1;
-	for (int j = 0; j < d; j++)
+			found |= !(fabs(((const double *) values)[j]) <= DBL_MAX);
+	for (int j = 0; j < d && found; j++)
 		if (!isfinite(width == 4 ? ((const float *) values)[j] : ((const double *) values)[j]))
 			return j;
 	return -1;

@@ -11,6 +11,7 @@
 #include "tap.h"
 
 #include "fit.h"
+#include "order.h"
 #include "kernel.h"
 
 static inline void *

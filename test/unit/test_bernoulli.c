@@ -6,6 +6,7 @@
  * library's log and exp.
  */
 #include "algorithms.h"
+#include "order.h"
 #include "bernoulli.h"
 #include "elementary.h"
 
@@ -393,8 +394,6 @@ same_points(const data *set)
 							   clu_bit((uint64_t *) packed.x + i * clu_words(set->d), j);
 	for (size_t i = 0; same && plain.w != NULL && i < plain.n; i++)
 		same = plain.w[i] == packed.w[i];
-	for (int j = 0; same && j < set->d; j++)
-		same = plain.largest[j] == packed.largest[j];
 	free(arena.base);
 	free(other.base);
 	free(memory);
@@ -408,8 +407,7 @@ equal_points(const clu_points *a, const clu_points *b)
 
 	return a->n == b->n && a->rows == b->rows && a->total_weight == b->total_weight &&
 		   (a->w == NULL) == (b->w == NULL) && memcmp(a->x, b->x, size) == 0 &&
-		   (a->w == NULL || memcmp(a->w, b->w, a->n * sizeof(double)) == 0) &&
-		   memcmp(a->largest, b->largest, (size_t) a->d * sizeof(double)) == 0;
+		   (a->w == NULL || memcmp(a->w, b->w, a->n * sizeof(double)) == 0);
 }
 
 /* The rows are ordered where they lie, and are still the same rows when that happens again. */

@@ -4,6 +4,7 @@
  */
 #include "algorithms.h"
 #include "fit.h"
+#include "order.h"
 #include "kernel.h"
 #include "medians.h"
 
