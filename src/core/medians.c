@@ -9,6 +9,7 @@
 #include "exact.h"
 #include "kernel.h"
 
+#define CROSSED 64				/* points whose values are read together */
 #define CHECK_STEPS 65536u		/* between two checks for interrupts */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
@@ -293,18 +294,45 @@ term_of(const clu_medians *m, uint32_t point, int column)
 	return (fixed) {hi, lo};
 }
 
-/* Take a point that the bound walks across from one side of it to the other. */
-static inline void
-cross(const clu_medians *m, uint32_t point, int column, int sign, fixed *below, fixed *sided)
+/*
+ * A bound on its way.  Values lie anywhere in memory: of the points that it crosses they are read
+ * many at a time, which takes hardly longer than one.
+ */
+typedef struct walker
 {
-	fixed term = term_of(m, point, column);
+	const clu_medians *m;
+	int				   column;
+	int				   sign; /* 1 upwards, -1 downwards */
+	fixed			   below;
+	fixed			   sided;
+	uint32_t		   crossed[CROSSED];
+	size_t			   count;
+} walker;
 
-	below->hi += sign * unit_hi(m, point);
-	below->lo += sign * unit_lo(m, point);
-	sided->hi -= sign * 2 * term.hi;
-	sided->lo -= sign * 2 * term.lo;
-	clu_exact_carry(&below->hi, &below->lo, 1);
-	clu_exact_carry(&sided->hi, &sided->lo, 1);
+/* Take the points that were crossed from one side of the sum to the other. */
+static void
+settle_crossed(walker *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+	{
+		fixed term = term_of(w->m, w->crossed[i], w->column);
+
+		w->sided.hi -= w->sign * 2 * term.hi;
+		w->sided.lo -= w->sign * 2 * term.lo;
+	}
+	clu_exact_carry(&w->sided.hi, &w->sided.lo, 1);
+	w->count = 0;
+}
+
+static inline void
+cross(walker *w, uint32_t point)
+{
+	w->below.hi += w->sign * unit_hi(w->m, point);
+	w->below.lo += w->sign * unit_lo(w->m, point);
+	clu_exact_carry(&w->below.hi, &w->below.lo, 1);
+	w->crossed[w->count++] = point;
+	if (w->count == CROSSED)
+		settle_crossed(w);
 }
 
 static inline void
@@ -320,32 +348,39 @@ walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_in
 {
 	size_t			at = (size_t) c * (size_t) m->d + (size_t) column;
 	const uint32_t *order = column_order(m, column);
-	fixed			total = weight_of(m, (int) c), below = weight_below(m, at);
-	fixed			sided = {m->sided_hi[at], m->sided_lo[at]};
-	size_t			start = m->rank[at], rank = start, steps = 0;
+	fixed			total = weight_of(m, (int) c);
+	size_t			rank = m->rank[at], steps = 0;
+	walker			w;
 
-	while (sign_of(less_twice(total, below)) <= 0)
+	w.m = m;
+	w.column = column;
+	w.sign = -1;
+	w.below = weight_below(m, at);
+	w.sided = (fixed) {m->sided_hi[at], m->sided_lo[at]};
+	w.count = 0;
+	while (sign_of(less_twice(total, w.below)) <= 0)
 	{
 		for (rank--; label[order[rank]] != c; rank--)
 			count_step(&steps, interrupt);
-		cross(m, order[rank], column, -1, &below, &sided);
+		cross(&w, order[rank]);
 	}
+	settle_crossed(&w);
+	w.sign = 1;
 	for (;; rank++)
 	{
 		count_step(&steps, interrupt);
 		if (label[order[rank]] != c)
 			continue;
-		if (sign_of(less_twice(total, with_point(m, below, order[rank]))) <= 0)
+		if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) <= 0)
 			break;
-		cross(m, order[rank], column, 1, &below, &sided);
+		cross(&w, order[rank]);
 	}
-	if (rank == start)
-		return steps;
+	settle_crossed(&w);
 	set_bound(m, c, column, rank);
-	m->below_hi[at] = below.hi;
-	m->below_lo[at] = below.lo;
-	m->sided_hi[at] = sided.hi;
-	m->sided_lo[at] = sided.lo;
+	m->below_hi[at] = w.below.hi;
+	m->below_lo[at] = w.below.lo;
+	m->sided_hi[at] = w.sided.hi;
+	m->sided_lo[at] = w.sided.lo;
 	return steps;
 }
 
