@@ -9,6 +9,7 @@
 #include "exact.h"
 #include "kernel.h"
 
+#define WAITING (INT64_MIN / 2) /* below all that can be left of a weight */
 #define CROSSED 64				/* points whose values are read together */
 #define CHECK_STEPS 65536u		/* between two checks for interrupts */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
@@ -61,6 +62,8 @@ clu_medians_begin(clu_medians *m, const clu_points *points, clu_order *scratch,
 	{
 		m->unit_hi[i] = m->unit_lo[i] = 0;
 		clu_exact_add(&m->unit_hi[i], &m->unit_lo[i], points->w[i], m->weight_scale);
+		if (i % CHECK_STEPS == 0)
+			clu_check(interrupt);
 	}
 }
 
@@ -220,6 +223,44 @@ set_bound(clu_medians *m, uint32_t c, int column, size_t rank)
 	m->bound_point[at] = point;
 }
 
+/* Halfway between a bound and the value of a rank above it. */
+static double
+midpoint(const clu_medians *m, size_t at, int column, size_t rank)
+{
+	double low = m->bound[at];
+
+	return low + (clu_value(m->points, column_order(m, column)[rank], column) - low) / 2;
+}
+
+/* A cluster whose halves balance is waiting for its next point. */
+static inline bool
+is_waiting(const clu_medians *m, uint32_t c)
+{
+	return m->left_hi[c] < WAITING / 2;
+}
+
+/* A point that has no more than half of its cluster's weight after it; whether that was the last. */
+static bool
+pass_half(clu_medians *m, uint32_t c, int column, size_t rank)
+{
+	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
+
+	if (is_waiting(m, c))
+		m->median[at] = midpoint(m, at, column, rank);
+	else
+	{
+		set_bound(m, c, column, rank);
+		m->median[at] = m->bound[at];
+		if (m->left_hi[c] == 0 && m->left_lo[c] == 0)
+		{
+			m->left_hi[c] = WAITING;
+			return false;
+		}
+	}
+	m->left_hi[c] = INT64_MAX / 2; /* more than all that is to come: never again */
+	return true;
+}
+
 /* Find all clusters' medians of a column. */
 static void
 scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interrupt *interrupt)
@@ -251,9 +292,7 @@ scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interru
 			if (sign_of(rest) > 0)
 				continue;
 		}
-		set_bound(m, c, column, rank);
-		m->left_hi[c] = INT64_MAX; /* never again */
-		left--;
+		left -= pass_half(m, c, column, rank);
 	}
 }
 
@@ -342,7 +381,7 @@ count_step(size_t *steps, const clu_interrupt *interrupt)
 		clu_check(interrupt);
 }
 
-/* Move a bound to where the median is now; returns the number of steps. */
+/* Move a bound to where the median is now, and note the median; returns the number of steps. */
 static size_t
 walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_interrupt *interrupt)
 {
@@ -381,6 +420,12 @@ walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_in
 	m->below_lo[at] = w.below.lo;
 	m->sided_hi[at] = w.sided.hi;
 	m->sided_lo[at] = w.sided.lo;
+	m->median[at] = m->bound[at];
+	if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) < 0)
+		return steps;
+	for (rank++; label[order[rank]] != c; rank++)
+		count_step(&steps, interrupt);
+	m->median[at] = midpoint(m, at, column, rank);
 	return steps;
 }
 
@@ -405,33 +450,7 @@ walk_all(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
 	return true;
 }
 
-/* ---- the medians ---- */
-
-/* The value of the cluster's next point after its bound. */
-static double
-next_value(const clu_medians *m, const uint32_t *label, int c, int column,
-		   const clu_interrupt *interrupt)
-{
-	const uint32_t *order = column_order(m, column);
-	size_t			rank = m->rank[(size_t) c * (size_t) m->d + (size_t) column] + 1;
-
-	for (size_t steps = 0; label[order[rank]] != (uint32_t) c; rank++)
-		count_step(&steps, interrupt);
-	return clu_value(m->points, order[rank], column);
-}
-
-static double
-median(const clu_medians *m, const uint32_t *label, int c, int column,
-	   const clu_interrupt *interrupt)
-{
-	size_t	 at = (size_t) c * (size_t) m->d + (size_t) column;
-	double	 low = m->bound[at];
-	uint32_t point = (uint32_t) m->bound_point[at];
-
-	if (sign_of(less_twice(weight_of(m, c), with_point(m, weight_below(m, at), point))) != 0)
-		return low;
-	return low + (next_value(m, label, c, column, interrupt) - low) / 2;
-}
+/* ---- refit ---- */
 
 /* The cost of a cluster at its medians; 0 where only the rounding of the terms is left of it. */
 static clu_dd
@@ -454,14 +473,6 @@ cost_of(const clu_medians *m, int c)
 	return clu_dd_value(cost) < noise ? (clu_dd) {0, 0} : cost;
 }
 
-static void
-find_medians(clu_medians *m, const uint32_t *label, int c, const clu_interrupt *interrupt)
-{
-	for (int j = 0; j < m->d; j++)
-		m->median[(size_t) c * (size_t) m->d + (size_t) j] = median(m, label, c, j, interrupt);
-	m->cost[c] = cost_of(m, c);
-}
-
 clu_dd
 clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double *size,
 				  const clu_interrupt *interrupt)
@@ -475,7 +486,7 @@ clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double 
 	for (int c = 0; c < m->k; c++)
 	{
 		if (m->changed[c])
-			find_medians(m, label, c, interrupt);
+			m->cost[c] = cost_of(m, c);
 		m->changed[c] = false;
 		size[c] = clu_dd_value(clu_exact_value(m->weight_hi[c], m->weight_lo[c], m->weight_scale));
 		total = clu_dd_add(total, m->cost[c]);
