@@ -9,6 +9,8 @@
 #include "exact.h"
 #include "kernel.h"
 
+#define WAITING (INT64_MIN / 2) /* below all that can be left of a weight */
+#define CROSSED 64				/* points whose values are read together */
 #define CHECK_STEPS 65536u		/* between two checks for interrupts */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
@@ -60,6 +62,8 @@ clu_medians_begin(clu_medians *m, const clu_points *points, clu_order *scratch,
 	{
 		m->unit_hi[i] = m->unit_lo[i] = 0;
 		clu_exact_add(&m->unit_hi[i], &m->unit_lo[i], points->w[i], m->weight_scale);
+		if (i % CHECK_STEPS == 0)
+			clu_check(interrupt);
 	}
 }
 
@@ -219,6 +223,44 @@ set_bound(clu_medians *m, uint32_t c, int column, size_t rank)
 	m->bound_point[at] = point;
 }
 
+/* Halfway between a bound and the value of a rank above it. */
+static double
+midpoint(const clu_medians *m, size_t at, int column, size_t rank)
+{
+	double low = m->bound[at];
+
+	return low + (clu_value(m->points, column_order(m, column)[rank], column) - low) / 2;
+}
+
+/* A cluster whose halves balance is waiting for its next point. */
+static inline bool
+is_waiting(const clu_medians *m, uint32_t c)
+{
+	return m->left_hi[c] < WAITING / 2;
+}
+
+/* A point that has no more than half of its cluster's weight after it; whether that was the last. */
+static bool
+pass_half(clu_medians *m, uint32_t c, int column, size_t rank)
+{
+	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
+
+	if (is_waiting(m, c))
+		m->median[at] = midpoint(m, at, column, rank);
+	else
+	{
+		set_bound(m, c, column, rank);
+		m->median[at] = m->bound[at];
+		if (m->left_hi[c] == 0 && m->left_lo[c] == 0)
+		{
+			m->left_hi[c] = WAITING;
+			return false;
+		}
+	}
+	m->left_hi[c] = INT64_MAX / 2; /* more than all that is to come: never again */
+	return true;
+}
+
 /* Find all clusters' medians of a column. */
 static void
 scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interrupt *interrupt)
@@ -250,9 +292,7 @@ scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interru
 			if (sign_of(rest) > 0)
 				continue;
 		}
-		set_bound(m, c, column, rank);
-		m->left_hi[c] = INT64_MAX; /* never again */
-		left--;
+		left -= pass_half(m, c, column, rank);
 	}
 }
 
@@ -293,18 +333,45 @@ term_of(const clu_medians *m, uint32_t point, int column)
 	return (fixed) {hi, lo};
 }
 
-/* Take a point that the bound walks across from one side of it to the other. */
-static inline void
-cross(const clu_medians *m, uint32_t point, int column, int sign, fixed *below, fixed *sided)
+/*
+ * A bound on its way.  Values lie anywhere in memory: of the points that it crosses they are read
+ * many at a time, which takes hardly longer than one.
+ */
+typedef struct walker
 {
-	fixed term = term_of(m, point, column);
+	const clu_medians *m;
+	int				   column;
+	int				   sign; /* 1 upwards, -1 downwards */
+	fixed			   below;
+	fixed			   sided;
+	uint32_t		   crossed[CROSSED];
+	size_t			   count;
+} walker;
 
-	below->hi += sign * unit_hi(m, point);
-	below->lo += sign * unit_lo(m, point);
-	sided->hi -= sign * 2 * term.hi;
-	sided->lo -= sign * 2 * term.lo;
-	clu_exact_carry(&below->hi, &below->lo, 1);
-	clu_exact_carry(&sided->hi, &sided->lo, 1);
+/* Take the points that were crossed from one side of the sum to the other. */
+static void
+settle_crossed(walker *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+	{
+		fixed term = term_of(w->m, w->crossed[i], w->column);
+
+		w->sided.hi -= w->sign * 2 * term.hi;
+		w->sided.lo -= w->sign * 2 * term.lo;
+	}
+	clu_exact_carry(&w->sided.hi, &w->sided.lo, 1);
+	w->count = 0;
+}
+
+static inline void
+cross(walker *w, uint32_t point)
+{
+	w->below.hi += w->sign * unit_hi(w->m, point);
+	w->below.lo += w->sign * unit_lo(w->m, point);
+	clu_exact_carry(&w->below.hi, &w->below.lo, 1);
+	w->crossed[w->count++] = point;
+	if (w->count == CROSSED)
+		settle_crossed(w);
 }
 
 static inline void
@@ -314,38 +381,51 @@ count_step(size_t *steps, const clu_interrupt *interrupt)
 		clu_check(interrupt);
 }
 
-/* Move a bound to where the median is now; returns the number of steps. */
+/* Move a bound to where the median is now, and note the median; returns the number of steps. */
 static size_t
 walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_interrupt *interrupt)
 {
 	size_t			at = (size_t) c * (size_t) m->d + (size_t) column;
 	const uint32_t *order = column_order(m, column);
-	fixed			total = weight_of(m, (int) c), below = weight_below(m, at);
-	fixed			sided = {m->sided_hi[at], m->sided_lo[at]};
-	size_t			start = m->rank[at], rank = start, steps = 0;
+	fixed			total = weight_of(m, (int) c);
+	size_t			rank = m->rank[at], steps = 0;
+	walker			w;
 
-	while (sign_of(less_twice(total, below)) <= 0)
+	w.m = m;
+	w.column = column;
+	w.sign = -1;
+	w.below = weight_below(m, at);
+	w.sided = (fixed) {m->sided_hi[at], m->sided_lo[at]};
+	w.count = 0;
+	while (sign_of(less_twice(total, w.below)) <= 0)
 	{
 		for (rank--; label[order[rank]] != c; rank--)
 			count_step(&steps, interrupt);
-		cross(m, order[rank], column, -1, &below, &sided);
+		cross(&w, order[rank]);
 	}
+	settle_crossed(&w);
+	w.sign = 1;
 	for (;; rank++)
 	{
 		count_step(&steps, interrupt);
 		if (label[order[rank]] != c)
 			continue;
-		if (sign_of(less_twice(total, with_point(m, below, order[rank]))) <= 0)
+		if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) <= 0)
 			break;
-		cross(m, order[rank], column, 1, &below, &sided);
+		cross(&w, order[rank]);
 	}
-	if (rank == start)
-		return steps;
+	settle_crossed(&w);
 	set_bound(m, c, column, rank);
-	m->below_hi[at] = below.hi;
-	m->below_lo[at] = below.lo;
-	m->sided_hi[at] = sided.hi;
-	m->sided_lo[at] = sided.lo;
+	m->below_hi[at] = w.below.hi;
+	m->below_lo[at] = w.below.lo;
+	m->sided_hi[at] = w.sided.hi;
+	m->sided_lo[at] = w.sided.lo;
+	m->median[at] = m->bound[at];
+	if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) < 0)
+		return steps;
+	for (rank++; label[order[rank]] != c; rank++)
+		count_step(&steps, interrupt);
+	m->median[at] = midpoint(m, at, column, rank);
 	return steps;
 }
 
@@ -370,33 +450,7 @@ walk_all(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
 	return true;
 }
 
-/* ---- the medians ---- */
-
-/* The value of the cluster's next point after its bound. */
-static double
-next_value(const clu_medians *m, const uint32_t *label, int c, int column,
-		   const clu_interrupt *interrupt)
-{
-	const uint32_t *order = column_order(m, column);
-	size_t			rank = m->rank[(size_t) c * (size_t) m->d + (size_t) column] + 1;
-
-	for (size_t steps = 0; label[order[rank]] != (uint32_t) c; rank++)
-		count_step(&steps, interrupt);
-	return clu_value(m->points, order[rank], column);
-}
-
-static double
-median(const clu_medians *m, const uint32_t *label, int c, int column,
-	   const clu_interrupt *interrupt)
-{
-	size_t	 at = (size_t) c * (size_t) m->d + (size_t) column;
-	double	 low = m->bound[at];
-	uint32_t point = (uint32_t) m->bound_point[at];
-
-	if (sign_of(less_twice(weight_of(m, c), with_point(m, weight_below(m, at), point))) != 0)
-		return low;
-	return low + (next_value(m, label, c, column, interrupt) - low) / 2;
-}
+/* ---- refit ---- */
 
 /* The cost of a cluster at its medians; 0 where only the rounding of the terms is left of it. */
 static clu_dd
@@ -419,14 +473,6 @@ cost_of(const clu_medians *m, int c)
 	return clu_dd_value(cost) < noise ? (clu_dd) {0, 0} : cost;
 }
 
-static void
-find_medians(clu_medians *m, const uint32_t *label, int c, const clu_interrupt *interrupt)
-{
-	for (int j = 0; j < m->d; j++)
-		m->median[(size_t) c * (size_t) m->d + (size_t) j] = median(m, label, c, j, interrupt);
-	m->cost[c] = cost_of(m, c);
-}
-
 clu_dd
 clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double *size,
 				  const clu_interrupt *interrupt)
@@ -440,7 +486,7 @@ clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double 
 	for (int c = 0; c < m->k; c++)
 	{
 		if (m->changed[c])
-			find_medians(m, label, c, interrupt);
+			m->cost[c] = cost_of(m, c);
 		m->changed[c] = false;
 		size[c] = clu_dd_value(clu_exact_value(m->weight_hi[c], m->weight_lo[c], m->weight_scale));
 		total = clu_dd_add(total, m->cost[c]);

@@ -2,45 +2,9 @@
  * test_kmedians.c
  *		K-medians against brute force, on thousands of small random cases.
  */
-#include "algorithms.h"
-#include "fit.h"
-#include "order.h"
-#include "kernel.h"
+#include "fitting.h"
+
 #include "medians.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int tests = 0;
-static int failures = 0;
-
-static void
-ok(bool passed, const char *text)
-{
-	tests++;
-	failures += !passed;
-	printf("%sok %d - %s\n", passed ? "" : "not ", tests, text);
-}
-
-static uint64_t state = 88172645463325252u;
-
-/* xorshift64 (Marsaglia 2003) */
-static uint64_t
-below(uint64_t n)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % n;
-}
-
-static double
-uniform(void)
-{
-	return (double) below(1 << 20) / (1 << 20);
-}
 
 /* ---- data ---- */
 
@@ -50,6 +14,7 @@ enum
 	REALS,
 	HALF_CONSTANT, /* every other column */
 	FAR_AWAY,	   /* from the origin */
+	CLUMPED,	   /* far away, but for a few: most have the same upper bits */
 	HUGE_REALS,
 	TINY_REALS,
 	FLOATS,
@@ -78,25 +43,28 @@ value_of(int kind, int column)
 	switch (kind)
 	{
 		case FEW_INTEGERS:
-			return (double) below(4);
+			return (double) random_below(4);
 		case HALF_CONSTANT:
-			return column % 2 ? 7.25 : (double) below(6) / 4;
+			return column % 2 ? 7.25 : (double) random_below(6) / 4;
 		case FAR_AWAY:
-			return 1e8 + uniform();
+			return 1e8 + random_unit();
+		case CLUMPED:
+			return random_below(8) == 0 ? random_unit() - 0.5 : 1e8 + random_unit();
 		case HUGE_REALS:
-			return (uniform() - 0.5) * 1e300;
+			return (random_unit() - 0.5) * 1e300;
 		case TINY_REALS:
-			return (uniform() - 0.5) * 1e-300;
+			return (random_unit() - 0.5) * 1e-300;
 	}
-	return (uniform() - 0.5) * 10;
+	return (random_unit() - 0.5) * 10;
 }
 
 static double
 weight_of(int weighting, int kind)
 {
 	if (weighting == WHOLE)
-		return (double) (1 + below(4));
-	return (kind == FEW_INTEGERS || kind == HALF_CONSTANT ? 0.125 : 0.1) * (double) (1 + below(7));
+		return (double) (1 + random_below(4));
+	return (kind == FEW_INTEGERS || kind == HALF_CONSTANT ? 0.125 : 0.1) *
+		   (double) (1 + random_below(7));
 }
 
 static sample
@@ -241,7 +209,7 @@ fit_model(const clu_rows *rows, int k, const clu_options *options, const clu_mod
 }
 
 static bool
-same_models(const outcome *a, const outcome *b)
+same_outcomes(const outcome *a, const outcome *b)
 {
 	const clu_model *ma = &a->model, *mb = &b->model;
 
@@ -400,14 +368,15 @@ test_small_cases(void)
 
 	for (int i = 0; i < 6000; i++)
 	{
-		int	   kind = (int) below(KINDS);
-		sample s = make_sample(kind, (int) below(WEIGHTINGS), 1 + below(40), 1 + (int) below(4));
-		clu_options options = defaults((int64_t) below(1000));
+		int			kind = (int) random_below(KINDS);
+		sample		s = make_sample(kind, (int) random_below(WEIGHTINGS), 1 + random_below(40),
+									1 + (int) random_below(4));
+		clu_options options = defaults((int64_t) random_below(1000));
 		outcome		first, result;
 
-		if (below(3) == 0)
+		if (random_below(3) == 0)
 			clu_option_set_integer(&options, CLU_INIT, CLU_INIT_RANDOM);
-		first = fit_model(&s.rows, 1 + (int) below(6), &options, NULL);
+		first = fit_model(&s.rows, 1 + (int) random_below(6), &options, NULL);
 		refused += first.status != CLU_OK;
 		bad.rose += first.rose;
 
@@ -483,20 +452,20 @@ jumps_are_followed(int kind, int weighting, size_t n, int d, int k)
 	clu_medians_reset(&medians);
 	for (size_t i = 0; i < size; i++)
 	{
-		label[i] = (uint32_t) (i < (size_t) k ? i : below((uint64_t) k));
+		label[i] = (uint32_t) (i < (size_t) k ? i : random_below((uint64_t) k));
 		clu_medians_move(&medians, (uint32_t) i, CLU_NO_LABEL, label[i]);
 	}
 	for (int round = 0; round < 25; round++)
 	{
 		double		cost = clu_dd_value(clu_medians_refit(&medians, label, center, sizes, NULL));
 		long double brute = brute_refit(&points, label, k, center, &wrong);
-		size_t		jumps = below(3) == 0 ? below(size) : below(8);
+		size_t		jumps = random_below(3) == 0 ? random_below(size) : random_below(8);
 
 		wrong += fabsl(brute - cost) > 1e-14L * brute;
 		for (; jumps > 0; jumps--)
 		{
-			uint32_t point = (uint32_t) ((size_t) k + below(size - (size_t) k));
-			uint32_t to = (uint32_t) below((uint64_t) k);
+			uint32_t point = (uint32_t) ((size_t) k + random_below(size - (size_t) k));
+			uint32_t to = (uint32_t) random_below((uint64_t) k);
 
 			if (to == label[point])
 				continue;
@@ -518,20 +487,19 @@ static void
 test_moving_points(void)
 {
 	static const char *const names[KINDS] = {
-		"integers", "reals", "constant columns", "values far from 0", NULL, NULL, "floats"};
+		"integers", "reals", "constant columns", "values far from 0", "clumps", NULL,
+		NULL,		"floats"};
 
 	for (int kind = 0; kind < KINDS; kind++)
 	{
 		bool followed = true;
-		char text[100];
 
 		if (names[kind] == NULL)
 			continue;
 		for (int i = 0; i < 12; i++)
 			followed = followed &&
 					   jumps_are_followed(kind, i % WEIGHTINGS, i < 6 ? 100 : 900, 4, 2 + i % 5);
-		snprintf(text, sizeof(text), "medians follow points that move at random: %s", names[kind]);
-		ok(followed, text);
+		ok(followed, "medians follow points that move at random: %s", names[kind]);
 	}
 }
 
@@ -540,21 +508,21 @@ test_moving_points(void)
 static void
 test_kernels(void)
 {
-	static const char *const names[] = {"base", "avx2", "avx512"};
-	int						 different = 0, forced = 0;
+	int different = 0, forced = 0;
 
 	for (int i = 0; i < 60; i++)
 	{
-		sample s = make_sample(i % KINDS, i % WEIGHTINGS, 50 + below(600), 1 + (int) below(20));
+		sample		s = make_sample(i % KINDS, i % WEIGHTINGS, 50 + random_below(600),
+									1 + (int) random_below(20));
 		clu_options options = defaults(i);
 		outcome		first = {0};
-		int			k = 1 + (int) below(30);
+		int			k = 1 + (int) random_below(30);
 
-		for (int name = 0; name < 3; name++)
+		for (int name = 0; name < KERNELS; name++)
 		{
 			outcome result;
 
-			if (!clu_kernel_force(names[name]))
+			if (!use_kernel(name))
 				continue;
 			forced++;
 			result = fit_model(&s.rows, k, &options, NULL);
@@ -562,7 +530,7 @@ test_kernels(void)
 				first = result;
 			else
 			{
-				different += !same_models(&first, &result);
+				different += !same_outcomes(&first, &result);
 				free(result.memory);
 			}
 		}
@@ -600,15 +568,16 @@ test_row_order(void)
 
 	for (int i = 0; i < 300; i++)
 	{
-		sample		s = make_sample(i % KINDS, i % WEIGHTINGS, 1 + below(300), 1 + (int) below(5));
+		sample		s = make_sample(i % KINDS, i % WEIGHTINGS, 1 + random_below(300),
+									1 + (int) random_below(5));
 		clu_options options = defaults(i);
-		int			k = 1 + (int) below(8);
+		int			k = 1 + (int) random_below(8);
 		outcome		first = fit_model(&s.rows, k, &options, NULL), second;
 
 		for (size_t row = s.rows.n; row > 1; row--)
-			swap_rows(&s, row - 1, below(row));
+			swap_rows(&s, row - 1, random_below(row));
 		second = fit_model(&s.rows, k, &options, NULL);
-		different += !same_models(&first, &second);
+		different += !same_outcomes(&first, &second);
 		free(first.memory);
 		free(second.memory);
 		free_sample(s);
@@ -640,14 +609,14 @@ test_duplicates(void)
 
 	for (int i = 0; i < 300; i++)
 	{
-		sample		s = make_sample(i % FLOATS, WHOLE, 1 + below(200), 1 + (int) below(5));
-		sample		many = repeat_rows(&s);
+		sample s = make_sample(i % FLOATS, WHOLE, 1 + random_below(200), 1 + (int) random_below(5));
+		sample many = repeat_rows(&s);
 		clu_options options = defaults(i);
-		int			k = 1 + (int) below(8);
+		int			k = 1 + (int) random_below(8);
 		outcome		first = fit_model(&s.rows, k, &options, NULL);
 		outcome		second = fit_model(&many.rows, k, &options, NULL);
 
-		different += !same_models(&first, &second);
+		different += !same_outcomes(&first, &second);
 		free(first.memory);
 		free(second.memory);
 		free(many.values);
@@ -730,17 +699,64 @@ test_outliers(void)
 	{
 		bool outlier = i % 20 == 7;
 
-		x[2 * i] = outlier ? 150 * cos((double) i) : (i % 2 ? 10 : 0) + uniform() - 0.5;
-		x[2 * i + 1] = outlier ? 150 * sin((double) i) : (i % 2 ? 10 : 0) + uniform() - 0.5;
+		x[2 * i] = outlier ? 150 * cos((double) i) : (i % 2 ? 10 : 0) + random_unit() - 0.5;
+		x[2 * i + 1] = outlier ? 150 * sin((double) i) : (i % 2 ? 10 : 0) + random_unit() - 0.5;
 	}
 	result = fit_model(&s.rows, 2, &options, NULL);
-	ok(displacement(&result.model) < 0.3, "5 % of points far away: the medians stay");
+	ok(displacement(&result.model) < 0.3, "5 %% of points far away: the medians stay");
 	free(result.memory);
 	clu_options_default(&means, CLU_KMEANS);
 	result = fit_with(CLU_KMEANS, &s.rows, 2, &means, NULL, 1e-9);
 	ok(displacement(&result.model) > 5, "and the means do not");
 	free(result.memory);
 	free_sample(s);
+}
+
+/* ---- data with known answers ---- */
+
+/* The worst of some seeds, as a share of the best known objective. */
+static double
+worst_fit(const clu_rows *rows, int k, int seeds, double best)
+{
+	double worst = 0;
+
+	for (int seed = 0; seed < seeds; seed++)
+	{
+		clu_options options = defaults(seed);
+		outcome		result = fit_model(rows, k, &options, NULL);
+
+		worst = fmax(worst, result.model.objective / best);
+		free(result.memory);
+	}
+	return worst;
+}
+
+/* The best known are those of 100 random starts and more. */
+static void
+test_known_answers(void)
+{
+	static const struct
+	{
+		const char *name;
+		int			k, seeds;
+		double		best;
+	} known[] = {
+		{"iris", 2, 10, 216.7},		   {"iris", 3, 10, 159.2},		  {"iris", 4, 10, 136.5},
+		{"iris", 5, 10, 124.6},		   {"faithful", 2, 10, 1342.017}, {"faithful", 3, 10, 1005.463},
+		{"wine", 3, 10, 18953.615999}, {"s1", 15, 10, 213810586},	  {"s2", 15, 10, 261358047},
+		{"zoo", 4, 10, 164},		   {"letter", 26, 2, 314645},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	{
+		clu_rows rows = read_data(known[i].name);
+		double	 worst =
+			  rows.n == 0 ? INFINITY : worst_fit(&rows, known[i].k, known[i].seeds, known[i].best);
+
+		ok(worst < 1.02, "%s, k=%d: every seed within 2 %% of the best known (%+.2f %%)",
+		   known[i].name, known[i].k, 100 * (worst - 1));
+		free((void *) rows.x);
+	}
 }
 
 int
@@ -754,6 +770,6 @@ main(void)
 	test_duplicates();
 	test_start_models();
 	test_outliers();
-	printf("1..%d\n", tests);
-	return failures > 0;
+	test_known_answers();
+	return finish_tests();
 }
