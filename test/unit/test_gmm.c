@@ -328,14 +328,14 @@ test_scaling(void)
 		clu_rows	rows = random_mixture(400, 2, 3, 2), scaled;
 		clu_options options = gmm_options(s, 1e-6, 50), other = options;
 		size_t	   *index = shuffled_index(400);
-		double		unit[2] = {0x1p40, together ? 0x1p40 : 0x1p-30};
+		double		unit[2] = {0x1p450, together ? 0x1p450 : 0x1p-300};
 		fitted		a, b;
 
 		scaled = pick_rows(&rows, index, 400, 8);
 		for (size_t i = 0; i < 400; i++)
 			for (int j = 0; j < 2; j++)
 				set_value(&scaled, i, j, get_value(&scaled, i, j) * unit[j]);
-		clu_option_set_number(&other, CLU_VARIANCE, 0x1p80);
+		clu_option_set_number(&other, CLU_VARIANCE, 0x1p900);
 		fit_gmm(&a, &rows, 3, &options, NULL);
 		fit_gmm(&b, &scaled, 3, &other, NULL);
 		different += a.fit.model.iterations != b.fit.model.iterations;
