@@ -32,7 +32,7 @@
 #include "kernel.h"
 #include "linalg.h"
 
-#define CHUNK_VALUES 4096 /* of a panel's values worked on together: fits the first-level cache */
+#define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
 #define MOST_PANELS 8
 #define FLUSH_POINTS 4096 /* that are summed before they are added to the total */
 
@@ -71,7 +71,7 @@ clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, in
 	CLU_TAKE(arena, state->term, clu_size_product(clusters, points));
 	CLU_TAKE(arena, state->weight, points);
 	CLU_TAKE(arena, state->active, clusters * (size_t) state->most_panels);
-	CLU_TAKE(arena, state->scratch, 2 * points * dims);
+	CLU_TAKE(arena, state->scratch, 2 * points * (dims + 1));
 	for (int i = 0; i < 3; i++)
 		CLU_TAKE(arena, state->matrix[i], state->matrices ? dims * dims : dims);
 }
