@@ -21,6 +21,8 @@
 #include "elementary.h"
 #include "linalg.h"
 
+#define MOST_RIDGE 1e280 /* of variances near one: whatever is more is as much */
+
 static void
 layout(clu_fit *fit, clu_arena *arena)
 {
@@ -69,8 +71,9 @@ find_shift(clu_fit *fit, double *shift)
 		shift[j] = base[j] + shift[j] / points->total_weight;
 }
 
+/* The columns' variances in the units of the frame. */
 static void
-find_variance(clu_fit *fit, const double *shift, double *variance)
+find_variance(clu_fit *fit, double *variance)
 {
 	const clu_points *points = fit->points;
 	clu_gmm			 *state = fit->state;
@@ -83,7 +86,11 @@ find_variance(clu_fit *fit, const double *shift, double *variance)
 		double		  w = clu_weight(points->w, i);
 
 		for (int j = 0; j < d; j++)
-			variance[j] += w * ((x[j] - shift[j]) * (x[j] - shift[j]));
+		{
+			double u = (x[j] - state->frame.shift[j]) * state->frame.scale[j];
+
+			variance[j] += w * (u * u);
+		}
 		if (i % 1024 == 0)
 			clu_check(fit->interrupt);
 	}
@@ -91,42 +98,57 @@ find_variance(clu_fit *fit, const double *shift, double *variance)
 		variance[j] /= points->total_weight;
 }
 
-/*
- * The power of two that brings a variance into [1/2, 2).  A column (or table) of equal values has
- * none: its unit is a thousandth of the value, so that the floor is a millionth of it.
- */
+/* The power of two that brings a value into [1/2, 1); 1 for 0. */
 static double
-scale_for(double variance, double value)
+scale_of_value(double value)
 {
 	int exponent = 0;
 
-	if (variance > 0)
-	{
-		(void) frexp(variance, &exponent);
-		return ldexp(1, -(exponent >> 1));
-	}
-	if (value == 0)
-		return 1;
 	(void) frexp(value, &exponent);
-	return ldexp(1, 10 - exponent);
+	return ldexp(1, -exponent);
 }
 
+/*
+ * The power of two that brings a variance into [1/2, 2).  A column (or table) of equal values has
+ * none: then a thousandth of the value is its unit.
+ */
+static double
+scale_of_variance(double variance, double value)
+{
+	int exponent = 0;
+
+	if (!(variance > 0))
+		return value == 0 ? 1 : 0x1p10 * scale_of_value(value);
+	(void) frexp(variance, &exponent);
+	return ldexp(1, -(exponent >> 1));
+}
+
+/*
+ * In two steps, so that no square underflows: first every column, or with one scale for all the
+ * largest, is brought to values of about one.
+ */
 static void
-find_scale(clu_fit *fit, const double *variance)
+find_scale(clu_fit *fit, double *variance)
 {
 	clu_gmm *state = fit->state;
+	double	*scale = state->frame.scale;
 	int		 d = fit->model.d, structure = fit->model.structure;
-	double	 mean = 0, largest = 0;
+	bool	 one = structure == CLU_COV_SPHERICAL || structure == CLU_COV_FIXED;
+	double	 mean = 0, largest = 0, offset = 0;
 
 	for (int j = 0; j < d; j++)
 	{
-		mean += variance[j] / d;
-		largest = fmax(largest, fabs(state->frame.shift[j]));
-		state->frame.scale[j] = scale_for(variance[j], state->frame.shift[j]);
+		largest = fmax(largest, fit->points->largest[j]);
+		offset = fmax(offset, fabs(state->frame.shift[j]));
 	}
-	if (structure == CLU_COV_SPHERICAL || structure == CLU_COV_FIXED)
-		for (int j = 0; j < d; j++)
-			state->frame.scale[j] = scale_for(mean, largest);
+	for (int j = 0; j < d; j++)
+		scale[j] = scale_of_value(one ? largest : fit->points->largest[j]);
+	find_variance(fit, variance);
+	for (int j = 0; j < d; j++)
+		mean += variance[j] / d;
+	for (int j = 0; j < d; j++)
+		scale[j] *= one ? scale_of_variance(mean, offset * scale[j])
+						: scale_of_variance(variance[j], state->frame.shift[j] * scale[j]);
 }
 
 /* Variances that can't be written down as doubles in the units of the data. */
@@ -139,7 +161,7 @@ check_range(clu_fit *fit)
 	{
 		double unit = fit->points->unit / state->frame.scale[j];
 
-		if (!(unit > 1e-147 && unit < 1e150))
+		if (!(unit > 1e-150 && unit < 1e153))
 			return clu_fail(fit->error, CLU_UNDERFLOW,
 							"The variance of a column is beyond the range of double precision.", 0,
 							unit);
@@ -156,11 +178,9 @@ begin(clu_fit *fit)
 	clu_gmm			  *state = fit->state;
 	const clu_options *options = &fit->model.options;
 	double			   unit = fit->points->unit;
-	double			  *variance = state->ridge;
 
 	find_shift(fit, state->frame.shift);
-	find_variance(fit, state->frame.shift, variance);
-	find_scale(fit, variance);
+	find_scale(fit, state->ridge); /* room for the variances, until it's set */
 	state->explicit_ridge = clu_option_is_set(options, CLU_REG_COVAR);
 	state->log_volume = 0;
 	for (int j = 0; j < fit->model.d; j++)

@@ -10,9 +10,10 @@
  *   first,
  *			( S_gg  S_gr )                  ( A  B )
  *			( S_rg  S_rr )  =  U^T U,   U = ( 0  C ),
- *   the condition x_g = v leaves N(m_r + B^T y, C^T C) with y = A^-T (v - m_g), which is the Schur
- *   complement without a difference of matrices, and so always positive; the weight of the
- *   component is multiplied with its density at v, exp(-|y|^2/2) / prod sqrt(2 pi) a_ii.
+ *   the condition x_g = v leaves N(m_r + B^T y, S_rr - B^T B) with y = A^-T (v - m_g).  The Schur
+ *   complement S_rr - B^T B is what the factorisation comes by on its way to C, and it is formed
+ *   term by term as there, so factoring it again must succeed.  The weight of the component is
+ *   multiplied with its density at v, exp(-|y|^2/2) / prod sqrt(2 pi) a_ii;
  *
  * The divergence.  With S_p = L L^T and F the inverse factor of S_q, M = F L is lower triangular
  * and
@@ -206,10 +207,10 @@ condition_component(const clu_model *model, int c, const int *order, int count, 
 			center[i - g] += matrix[j * d + i] * y[j];
 		for (size_t m = g; m <= i; m++)
 		{
-			double value = 0;
+			double value = element(model, c, order[m], order[i]);
 
-			for (size_t j = g; j <= m; j++)
-				value += matrix[j * d + i] * matrix[j * d + m];
+			for (size_t j = 0; j < g; j++)
+				value -= matrix[j * d + m] * matrix[j * d + i];
 			set_element(result, c, (int) (i - g), (int) (m - g), value);
 			set_element(result, c, (int) (m - g), (int) (i - g), value);
 		}

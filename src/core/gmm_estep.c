@@ -32,7 +32,7 @@
 #include "kernel.h"
 #include "linalg.h"
 
-#define CHUNK_VALUES 4096 /* of a panel's values worked on together: fits the first-level cache */
+#define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
 #define MOST_PANELS 8
 #define FLUSH_POINTS 4096 /* that are summed before they are added to the total */
 
@@ -71,7 +71,7 @@ clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, in
 	CLU_TAKE(arena, state->term, clu_size_product(clusters, points));
 	CLU_TAKE(arena, state->weight, points);
 	CLU_TAKE(arena, state->active, clusters * (size_t) state->most_panels);
-	CLU_TAKE(arena, state->scratch, 2 * points * dims);
+	CLU_TAKE(arena, state->scratch, 2 * points * (dims + 1));
 	for (int i = 0; i < 3; i++)
 		CLU_TAKE(arena, state->matrix[i], state->matrices ? dims * dims : dims);
 }
@@ -188,11 +188,12 @@ clu_gmm_close(clu_gmm *state)
 
 typedef struct chunk
 {
-	clu_gmm			*state;
-	const clu_model *model;
-	int				 panels;
-	size_t			 first; /* point of the block */
-	size_t			 n;		/* points; the other lanes have weight 0 */
+	clu_gmm				*state;
+	const clu_model		*model;
+	int					 panels;
+	size_t				 first; /* point of the block */
+	size_t				 n;		/* points; the other lanes have weight 0 */
+	const clu_interrupt *interrupt;
 } chunk;
 
 static void
@@ -232,6 +233,14 @@ stride_of(const clu_gmm *state)
 	return (size_t) state->most_panels * CLU_LANES;
 }
 
+/* Once per component, where that is more than some ten microseconds of work. */
+static void
+check_component(const chunk *at)
+{
+	if ((size_t) at->panels * at->state->sums.width > 1000)
+		clu_check(at->interrupt);
+}
+
 static void
 compute_terms(const chunk *at)
 {
@@ -256,6 +265,7 @@ compute_terms(const chunk *at)
 			else
 				clu_kernel->gmm_diag(panel, model->d, mean, factor, state->constant[c], out);
 		}
+		check_component(at);
 	}
 }
 
@@ -328,6 +338,7 @@ add_moments(const chunk *at)
 		else
 			clu_kernel->gmm_moments_diag(state->panel, r, which, panels, model->d, mean, count,
 										 first, second);
+		check_component(at);
 	}
 }
 
@@ -343,7 +354,7 @@ accumulate(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
 
 	for (size_t first = 0; first < block->n; first += size)
 	{
-		chunk at = {.state = state, .model = model, .first = first};
+		chunk at = {.state = state, .model = model, .first = first, .interrupt = interrupt};
 
 		at.n = CLU_MIN(size, block->n - first);
 		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);

@@ -125,7 +125,7 @@ typedef struct clu_kernels
 	/*
 	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with
 	 * responsibilities r[0 .. panels).  Second moments are the lower triangle, packed by rows, or
-	 * the diagonal.  scratch: 2 * panels * 32 * d.
+	 * the diagonal.  scratch: 2 * panels * 32 * (d + 1).
 	 */
 	void (*gmm_moments_full)(const double *panel, const double *const *r, const int *which,
 							 int panels, int d, const double *mean, double *scratch, double *count,

@@ -147,12 +147,30 @@ rotate(double *matrix, double *vectors, size_t n, size_t p, size_t q)
 	matrix[p * n + q] = matrix[q * n + p] = 0;
 }
 
+/* Rotate away every element above the limit, once; false where there was none. */
+static bool
+sweep(double *matrix, double *vectors, size_t n, double limit, const clu_interrupt *interrupt)
+{
+	bool rotated = false;
+
+	for (size_t p = 0; p < n; p++)
+	{
+		clu_check(interrupt);
+		for (size_t q = p + 1; q < n; q++)
+			if (fabs(matrix[p * n + q]) > limit)
+			{
+				rotate(matrix, vectors, n, p, q);
+				rotated = true;
+			}
+	}
+	return rotated;
+}
+
 void
 clu_eigen(double *matrix, int d, double *vectors, const clu_interrupt *interrupt)
 {
 	size_t n = (size_t) d;
 	double largest = 0;
-	bool   rotated = true;
 
 	memset(vectors, 0, n * n * sizeof(double));
 	for (size_t i = 0; i < n; i++)
@@ -160,18 +178,7 @@ clu_eigen(double *matrix, int d, double *vectors, const clu_interrupt *interrupt
 		vectors[i * n + i] = 1;
 		largest = fmax(largest, fabs(matrix[i * n + i]));
 	}
-	for (int sweep = 0; sweep < MOST_SWEEPS && rotated; sweep++)
-	{
-		rotated = false;
-		for (size_t p = 0; p < n; p++)
-			for (size_t q = p + 1; q < n; q++)
-			{
-				if (!(fabs(matrix[p * n + q]) > DBL_EPSILON / 16 * largest))
-					continue;
-				rotate(matrix, vectors, n, p, q);
-				rotated = true;
-				if (n > 64)
-					clu_check(interrupt);
-			}
-	}
+	for (int i = 0; i < MOST_SWEEPS; i++)
+		if (!sweep(matrix, vectors, n, DBL_EPSILON / 16 * largest, interrupt))
+			return;
 }

@@ -174,7 +174,7 @@ clustering_cluster_trace(PG_FUNCTION_ARGS)
 		put(&to, Int32GetDatum((int32) model->trace[i].run), true);
 		put(&to, Int32GetDatum((int32) model->trace[i].iteration), true);
 		put(&to, Float8GetDatum(model->trace[i].objective), true);
-		put(&to, Int64GetDatum((int64) model->trace[i].changed), true);
+		put(&to, Int64GetDatum((int64) model->trace[i].changed), !clu_model_is_mixture(model));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -289,6 +289,33 @@ test_order_and_weights(void)
 	ok(different == 0, "the order of the rows and duplicates as weights change no bit");
 }
 
+static void
+test_floats(void)
+{
+	int different = 0;
+
+	for (int s = 0; s < STRUCTURES; s++)
+	{
+		clu_rows	rows = random_mixture(300, 3, 3, 2), floats, doubles;
+		clu_options options = gmm_options(s, 1e-6, 50);
+		size_t	   *index = shuffled_index(300);
+		fitted		a, b;
+
+		floats = pick_rows(&rows, index, 300, 4);
+		doubles = pick_rows(&floats, index, 300, 8);
+		fit_gmm(&a, &floats, 3, &options, NULL);
+		fit_gmm(&b, &doubles, 3, &options, NULL);
+		different += !same_gmm(&a, &b);
+		free_fit(&a);
+		free_fit(&b);
+		free_rows(&rows);
+		free_rows(&floats);
+		free_rows(&doubles);
+		free(index);
+	}
+	ok(different == 0, "nor does it matter whether values came as floats or as doubles");
+}
+
 /* A column times a power of two: the model scales exactly. */
 static void
 test_scaling(void)
@@ -301,14 +328,14 @@ test_scaling(void)
 		clu_rows	rows = random_mixture(400, 2, 3, 2), scaled;
 		clu_options options = gmm_options(s, 1e-6, 50), other = options;
 		size_t	   *index = shuffled_index(400);
-		double		unit[2] = {0x1p40, together ? 0x1p40 : 0x1p-30};
+		double		unit[2] = {0x1p450, together ? 0x1p450 : 0x1p-300};
 		fitted		a, b;
 
 		scaled = pick_rows(&rows, index, 400, 8);
 		for (size_t i = 0; i < 400; i++)
 			for (int j = 0; j < 2; j++)
 				set_value(&scaled, i, j, get_value(&scaled, i, j) * unit[j]);
-		clu_option_set_number(&other, CLU_VARIANCE, 0x1p80);
+		clu_option_set_number(&other, CLU_VARIANCE, 0x1p900);
 		fit_gmm(&a, &rows, 3, &options, NULL);
 		fit_gmm(&b, &scaled, 3, &other, NULL);
 		different += a.fit.model.iterations != b.fit.model.iterations;
@@ -531,6 +558,7 @@ main(void)
 	test_monotone();
 	test_kernels();
 	test_order_and_weights();
+	test_floats();
 	test_scaling();
 	test_offset();
 	test_odd_data();
