@@ -18,6 +18,7 @@
 #define DIGIT_SIZE (1 << DIGIT_BITS)
 #define DIGITS 6		  /* of 64 bits */
 #define SHORT_RUN 4096	  /* below, merging is faster than counting digits */
+#define MOVED_WORDS 4	  /* packed rows from this size on are ordered where they lie */
 #define CHECK_ROWS 16384u /* rows of light work between two checks for interrupts */
 
 typedef struct sorter
@@ -324,10 +325,14 @@ clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *inte
 	return distinct;
 }
 
+/*
+ * Whether the rows become the points where they lie.  Moving them is a chase from row to row,
+ * copying is not: short rows are copied, which costs little memory.
+ */
 static bool
 in_place(const clu_rows *rows)
 {
-	return rows->width == CLU_PACKED && rows->movable;
+	return rows->width == CLU_PACKED && rows->movable && clu_words(rows->d) >= MOVED_WORDS;
 }
 
 void
@@ -522,25 +527,32 @@ plan_moves(const clu_points *points, const clu_order *order, const clu_rows *row
 			order->spare[first++] = order->index[i];
 }
 
+static inline void
+copy_words(uint64_t *to, const uint64_t *from, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		to[i] = from[i];
+}
+
 /* Move the rows of a cycle one place on each; buffer has room for a row. */
 static void
-move_cycle(uint32_t *from, size_t start, char *x, size_t size, double *w, void *buffer)
+move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, uint64_t *buffer)
 {
 	size_t at = start;
 	double weight = w == NULL ? 0 : w[start];
 
-	memcpy(buffer, x + start * size, size);
+	copy_words(buffer, x + start * words, words);
 	while (from[at] != start)
 	{
 		size_t next = from[at];
 
-		memcpy(x + at * size, x + next * size, size);
+		copy_words(x + at * words, x + next * words, words);
 		if (w != NULL)
 			w[at] = w[next];
 		from[at] = (uint32_t) at;
 		at = next;
 	}
-	memcpy(x + at * size, buffer, size);
+	copy_words(x + at * words, buffer, words);
 	if (w != NULL)
 		w[at] = weight;
 	from[at] = (uint32_t) at;
@@ -550,13 +562,11 @@ static void
 move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
 		  const clu_interrupt *interrupt)
 {
-	size_t size = clu_row_size(rows->d, rows->width);
-
 	plan_moves(points, order, rows);
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		if (order->spare[i] != i)
-			move_cycle(order->spare, i, (char *) points->x, size, (double *) rows->w, buffer);
+			move_cycle(order->spare, i, points->x, clu_words(rows->d), (double *) rows->w, buffer);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
