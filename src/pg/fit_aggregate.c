@@ -31,11 +31,12 @@ PG_FUNCTION_INFO_V1(clustering_fit_final);
 /* What may not change within a group. */
 typedef struct fit_arguments
 {
-	int32			k;			  /* asked for, or of the start model */
-	struct varlena *options_json; /* detoasted; NULL: none given */
-	struct varlena *start;		  /* detoasted bytes of the start model; NULL: none */
-	int				structure;	  /* of its covariances */
-	double			variance;	  /* the known one of a "fixed" start model */
+	int32			k;			   /* asked for, or of the start model */
+	struct varlena *options_json;  /* detoasted; NULL: none given */
+	struct varlena *start;		   /* detoasted bytes of the start model; NULL: none */
+	struct varlena *start_pointer; /* the toast pointer that it came as, or NULL */
+	int				structure;	   /* of its covariances */
+	double			variance;	   /* the known one of a "fixed" start model */
 	clu_options		options;
 } fit_arguments;
 
@@ -93,6 +94,33 @@ clusters_argument(FunctionCallInfo fcinfo)
 	return k;
 }
 
+/* A copy of the toast pointer that a stored value comes as, or NULL. */
+static struct varlena *
+toast_pointer(Datum datum)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(datum);
+	struct varlena *copy;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(value))
+		return NULL;
+	copy = palloc(VARSIZE_EXTERNAL(value));
+	memcpy(copy, value, VARSIZE_EXTERNAL(value));
+	return copy;
+}
+
+/* Whether it's the start model; the same toast pointer says so without fetching the value. */
+static bool
+same_start(Datum datum, const fit_arguments *arguments)
+{
+	struct varlena		 *value = (struct varlena *) DatumGetPointer(datum);
+	const struct varlena *pointer = arguments->start_pointer;
+
+	if (pointer != NULL && VARATT_IS_EXTERNAL_ONDISK(value) &&
+		memcmp(value, pointer, VARSIZE_EXTERNAL(pointer)) == 0)
+		return true;
+	return clu_pg_same_model(datum, arguments->start);
+}
+
 static void
 read_start(FunctionCallInfo fcinfo, fit_state *state)
 {
@@ -111,6 +139,7 @@ read_start(FunctionCallInfo fcinfo, fit_state *state)
 				 errdetail("It is a %s model, the fit is %s.", clu_algorithm_name(model->algorithm),
 						   clu_algorithm_name(state->algorithm))));
 	state->arguments.start = start;
+	state->arguments.start_pointer = toast_pointer(PG_GETARG_DATUM(ARG_CLUSTERS));
 	state->arguments.k = model->k;
 	state->arguments.structure = model->structure;
 	state->arguments.variance = model->structure == CLU_COV_FIXED ? model->covariance[0] : 0;
@@ -200,8 +229,7 @@ check_arguments(FunctionCallInfo fcinfo, const fit_state *state)
 		if (clusters_argument(fcinfo) != arguments->k)
 			report_change("k");
 	}
-	else if (PG_ARGISNULL(ARG_CLUSTERS) ||
-			 !clu_pg_same_model(PG_GETARG_DATUM(ARG_CLUSTERS), arguments->start))
+	else if (PG_ARGISNULL(ARG_CLUSTERS) || !same_start(PG_GETARG_DATUM(ARG_CLUSTERS), arguments))
 		report_change("start");
 	if (!same_options(fcinfo, arguments->options_json))
 		report_change("options");
