@@ -75,19 +75,14 @@ uniform_weights(const clu_fit *fit)
 	return clu_option_integer(&fit->model.options, CLU_WEIGHTS) == CLU_WEIGHTS_UNIFORM;
 }
 
-/* In units of the points' weights. */
-static double
-smoothing(const clu_fit *fit)
-{
-	return clu_option_number(&fit->model.options, CLU_SMOOTHING) / fit->points->weight_unit;
-}
-
 static clu_status
 begin(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
 
 	state->sizes_only = false;
+	state->smoothing =
+		clu_option_number(&fit->model.options, CLU_SMOOTHING) / fit->points->weight_unit;
 	memset(fit->model.cost, 0, (size_t) fit->model.k * sizeof(double));
 	if (fit->start_model == NULL || fit->start_model->k != fit->model.k)
 		clu_bernoulli_draw_sample(fit);
@@ -117,7 +112,7 @@ static void
 prepare(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
-	double		   s = smoothing(fit);
+	double		   s = state->smoothing;
 
 	state->prior = 0;
 	clu_bits_fill(&state->bits, fit->model.center, state->table, state->scratch,
@@ -300,7 +295,7 @@ refit_component(clu_fit *fit, int c, double total)
 	size_t		   kp = (size_t) state->bits.kp, d = (size_t) state->bits.d;
 	double		  *theta = fit->model.center + (size_t) c * d;
 	const double  *ones = state->sums.ones + c, *zeros = state->sums.zeros + c;
-	double		   s = smoothing(fit), size = ones[0] + zeros[0];
+	double		   s = state->smoothing, size = ones[0] + zeros[0];
 
 	fit->model.size[c] = size;
 	if (uniform_weights(fit))

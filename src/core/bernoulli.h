@@ -74,7 +74,7 @@ int clu_bits_least_disagreement(const clu_bits *bits, const uint64_t *x, const d
 
 /* ---- a fit ---- */
 
-#define CLU_BERNOULLI_KEPT 4 /* candidates of a start that are followed further */
+#define CLU_BERNOULLI_KEPT 8 /* candidates of a start that are followed further */
 
 /* Sums of responsibilities, first in tables, then by column. */
 typedef struct clu_bits_sums
@@ -97,6 +97,7 @@ typedef struct clu_bernoulli
 	double		 *size;			  /* kp: sums of responsibilities, for the final figures */
 	bool		  sizes_only;	  /* add to size, not to sums */
 	clu_dd		  log_likelihood; /* of the pass, so far */
+	double		  smoothing;	  /* pseudo-count, in units of the points' weights */
 	double		  prior;		  /* log of the smoothing's density */
 	bool		  moved;		  /* the last refit changed a parameter */
 

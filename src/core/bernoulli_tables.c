@@ -98,9 +98,10 @@ clu_bits_log_joint(const clu_bits *bits, const uint64_t *x, int n, const double 
 {
 	const int in_word = CLU_WORD_BITS / CLU_NIBBLE;
 
+	/* in pieces of known size, which need no call */
 	for (int i = 0; i < n; i++)
-		memcpy(out + (size_t) i * (size_t) bits->kp, log_weight,
-			   (size_t) bits->kp * sizeof(double));
+		for (int c = 0; c < bits->kp; c += 8)
+			memcpy(out + (size_t) i * (size_t) bits->kp + c, log_weight + c, 8 * sizeof(double));
 	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
 	{
 		int			  lanes = clu_bits_lanes(bits, chunk);

@@ -11,6 +11,7 @@
 #include "order.h"
 
 #define CHECK_ROWS 16384	 /* rows of light work between two checks for interrupts */
+#define MOVED_WORDS 4		 /* packed rows from this size on are ordered where they lie */
 #define AHEAD 8				 /* rows that are fetched before they are copied */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
 #define LEAST_RANGE 0x1p-400 /* whose square does not vanish */
@@ -41,10 +42,14 @@ clu_unpack(const uint64_t *row, int d, double *x)
 		x[j] = clu_bit(row, j);
 }
 
+/*
+ * Whether the rows become the points where they lie.  Moving them is a chase from row to row,
+ * copying is not: short rows are copied, which costs little memory.
+ */
 static bool
 in_place(const clu_rows *rows)
 {
-	return rows->width == CLU_PACKED && rows->movable;
+	return rows->width == CLU_PACKED && rows->movable && clu_words(rows->d) >= MOVED_WORDS;
 }
 
 void
@@ -245,25 +250,32 @@ plan_moves(const clu_points *points, const clu_order *order, size_t n)
 			order->spare[first++] = order->index[i];
 }
 
+static inline void
+copy_words(uint64_t *to, const uint64_t *from, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		to[i] = from[i];
+}
+
 /* Move the rows of a cycle one place on each; buffer has room for a row. */
 static void
-move_cycle(uint32_t *from, size_t start, char *x, size_t size, double *w, void *buffer)
+move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, uint64_t *buffer)
 {
 	size_t at = start;
 	double weight = w == NULL ? 0 : w[start];
 
-	memcpy(buffer, x + start * size, size);
+	copy_words(buffer, x + start * words, words);
 	while (from[at] != start)
 	{
 		size_t next = from[at];
 
-		memcpy(x + at * size, x + next * size, size);
+		copy_words(x + at * words, x + next * words, words);
 		if (w != NULL)
 			w[at] = w[next];
 		from[at] = (uint32_t) at;
 		at = next;
 	}
-	memcpy(x + at * size, buffer, size);
+	copy_words(x + at * words, buffer, words);
 	if (w != NULL)
 		w[at] = weight;
 	from[at] = (uint32_t) at;
@@ -273,13 +285,11 @@ static void
 move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
 		  const clu_interrupt *interrupt)
 {
-	size_t size = clu_row_size(rows->d, rows->width);
-
 	plan_moves(points, order, rows->n);
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		if (order->spare[i] != i)
-			move_cycle(order->spare, i, (char *) points->x, size, (double *) rows->w, buffer);
+			move_cycle(order->spare, i, points->x, clu_words(rows->d), (double *) rows->w, buffer);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}

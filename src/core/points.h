@@ -30,7 +30,7 @@ typedef struct clu_rows
 
 	/*
 	 * Packed rows, and their weights, may be put into another order where they lie.  Then the
-	 * points need no memory for a copy of them; the rows must stay where they are.
+	 * points of long rows need no memory for a copy of them; the rows must stay where they are.
 	 */
 	bool movable;
 } clu_rows;
