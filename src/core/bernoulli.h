@@ -118,15 +118,4 @@ void clu_bernoulli_start_layout(clu_bernoulli *state, clu_arena *arena, const cl
 void clu_bernoulli_start(clu_fit *fit, clu_random *random);
 void clu_bernoulli_draw_sample(clu_fit *fit);
 
-/* ---- a mixture as a distribution (bernoulli_algebra.c) ---- */
-
-void clu_bernoulli_mean(const clu_model *model, double *mean);
-
-/* covariance: d * d; the mean comes with it. */
-void clu_bernoulli_covariance(const clu_model *model, double *mean, double *covariance,
-							  const clu_interrupt *interrupt);
-
-/* Draw a row of zeros and ones; returns the component that it's from. */
-int clu_bernoulli_sample(const clu_model *model, clu_random *random, double *x);
-
 #endif

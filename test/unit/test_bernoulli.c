@@ -5,6 +5,7 @@
  * The reference keeps its rows as doubles, multiplies nothing that may vanish, and uses the C
  * library's log and exp.
  */
+#include "algebra.h"
 #include "algorithms.h"
 #include "order.h"
 #include "bernoulli.h"
@@ -879,12 +880,13 @@ test_zoo(void)
 static void
 test_moments(void)
 {
-	mixture	   m = random_mixture(3, 6);
-	clu_model  model = model_of(&m);
-	double	   mean[6], covariance[36], first[6] = {0}, second[36] = {0}, drawn[6] = {0}, r[3];
-	int		   counts[3] = {0};
-	bool	   same = true, sampled = true;
-	clu_random random = clu_random_start(7, 1);
+	mixture		m = random_mixture(3, 6);
+	clu_model	model = model_of(&m);
+	double		mean[6], covariance[36], first[6] = {0}, second[36] = {0}, drawn[6] = {0}, r[3];
+	int			counts[3] = {0};
+	bool		same = true, sampled = true;
+	clu_arena	arena = {0};
+	clu_sampler sampler;
 
 	for (int row = 0; row < 64; row++)
 	{
@@ -898,16 +900,21 @@ test_moments(void)
 		for (int i = 0; i < 36; i++)
 			second[i] += p * x[i / 6] * x[i % 6];
 	}
-	clu_bernoulli_covariance(&model, mean, covariance, NULL);
+	clu_mixture_mean(&model, mean);
+	clu_mixture_covariance(&model, mean, covariance, NULL);
 	for (int i = 0; i < 36; i++)
 		same = same && near(mean[i % 6], first[i % 6]) &&
 			   near(covariance[i], second[i] - first[i / 6] * first[i % 6]);
 	ok(same, "mean and covariance are those of the distribution over all rows");
+	clu_sampler_layout(&sampler, &arena, &model);
+	arena = (clu_arena) {.base = aligned(arena.used)};
+	clu_sampler_layout(&sampler, &arena, &model);
+	clu_sampler_begin(&sampler, 7, NULL);
 	for (int i = 0; i < 40000; i++)
 	{
 		double x[6];
 
-		counts[clu_bernoulli_sample(&model, &random, x)]++;
+		counts[clu_sampler_next(&sampler, x)]++;
 		for (int j = 0; j < 6; j++)
 			drawn[j] += x[j] / 40000;
 	}
@@ -916,6 +923,7 @@ test_moments(void)
 	for (int c = 0; c < 3; c++)
 		sampled = sampled && fabs(counts[c] / 40000.0 - m.weight[c]) < 0.0125;
 	ok(sampled, "drawn rows come with the shares and means of the mixture");
+	free(arena.base);
 	free(model.parameter);
 	free_mixture(&m);
 }
