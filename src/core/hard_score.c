@@ -62,6 +62,17 @@ plain_distances(const clu_scorer *scorer, const double *x)
 								(model->k + CLU_GROUP - 1) / CLU_GROUP, tables->distance);
 }
 
+/* The largest absolute difference of x and c, both times the factor. */
+static double
+largest_difference(const double *x, const double *c, int d, double factor)
+{
+	double largest = 0;
+
+	for (int j = 0; j < d; j++)
+		largest = CLU_MAX(largest, fabs(x[j] * factor - c[j] * factor));
+	return largest;
+}
+
 /* Euclidean or L1 distance without overflow on the way; infinite only where the distance is. */
 static double
 careful_distance(const clu_scorer *scorer, const double *x, int c)
@@ -69,20 +80,24 @@ careful_distance(const clu_scorer *scorer, const double *x, int c)
 	const hard_tables *tables = scorer->tables;
 	int				   d = scorer->model->d, exponent = 0;
 	const double	  *center = scorer->model->center + (size_t) c * (size_t) d;
-	double			   largest = 0, sum = 0;
+	double			   factor = 1, largest = largest_difference(x, center, d, 1), sum = 0;
 
-	for (int j = 0; j < d; j++)
-		largest = fmax(largest, fabs(x[j] / 2 - center[j] / 2));
-	if (!(largest > 0))
+	if (largest == INFINITY)
+	{
+		/* not otherwise: halves of the least numbers are rounded */
+		factor = 0.5;
+		largest = largest_difference(x, center, d, factor);
+	}
+	if (largest == 0)
 		return 0;
 	(void) frexp(largest, &exponent);
 	for (int j = 0; j < d; j++)
 	{
-		double part = ldexp(x[j] / 2 - center[j] / 2, -exponent);
+		double part = ldexp(x[j] * factor - center[j] * factor, -exponent);
 
 		sum += tables->metric == CLU_L1 ? fabs(part) : part * part;
 	}
-	return ldexp(tables->metric == CLU_L1 ? sum : sqrt(sum), exponent + 1);
+	return ldexp(tables->metric == CLU_L1 ? sum : sqrt(sum), exponent) / factor;
 }
 
 static bool
