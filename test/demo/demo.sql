@@ -47,19 +47,38 @@ SELECT part, (info).k, (info).rows, (info).iterations, (info).converged
 FROM (SELECT id % 6 AS part, cluster_info(kmeans_fit(x, 5)) AS info FROM birch1 GROUP BY 1) s
 ORDER BY part;
 
-\echo '== 6. How well do clusters agree with what is known?  Digits, by the number of pixels set in each of 28 rows.'
+\echo '== 6. Outliers: the three eruptions of Old Faithful that a mixture of two normal distributions finds least likely.'
 \echo
-WITH rows AS (
-    SELECT id, (SELECT array_agg(bit_count(substring(x, 28 * r + 1, 28)) ORDER BY r)
-                FROM generate_series(0, 27) r) AS x
-    FROM digits
-)
-SELECT round(adjusted_rand_index(cluster, digit)::numeric, 2) AS adjusted_rand_index,
-       round(normalized_mutual_information(cluster, digit)::numeric, 2) AS mutual_information
-FROM (SELECT cluster_predict(kmeans_fit(r.x, 10) OVER (), r.x) AS cluster, l.x AS digit
-      FROM rows r JOIN digits_labels l USING (id)) s(cluster, digit);
+\echo '   SELECT x, cluster_log_density(gmm_fit(x, 2) OVER (), x) FROM faithful ORDER BY 2 LIMIT 3;'
+\echo
+SELECT x AS "eruption, waiting (minutes)", round(log_density::numeric, 2) AS log_density
+FROM (SELECT x, cluster_log_density(gmm_fit(x, 2) OVER (), x) AS log_density FROM faithful) s
+ORDER BY log_density
+LIMIT 3;
 
-\echo '== 7. A picture: 5,000 points in 15 clusters, written as clusters.svg (open it in a browser).'
+\echo '== 7. 3,000 images of handwritten digits, 784 bits each: what the ten components of a Bernoulli mixture look like.'
+\echo
+\echo '   SELECT bernoulli_fit(x, 10) FROM digits;'
+\timing on
+SELECT bernoulli_fit(x, 10) AS drawn FROM digits \gset
+\timing off
+\pset tuples_only on
+SELECT string_agg(line, ' ' ORDER BY cluster)
+FROM (SELECT cluster, row,
+             string_agg(substr(' .:+#@', least(1 + floor(6 * theta)::integer, 6), 1), '' ORDER BY col) AS line
+      FROM (SELECT cluster, (i - 1) / 56 AS row, (i - 1) % 28 AS col, avg(t) AS theta
+            FROM cluster_components(:'drawn'::bytea), unnest(center) WITH ORDINALITY AS u(t, i)
+            GROUP BY 1, 2, 3) AS pixel
+      GROUP BY 1, 2) AS line
+GROUP BY (cluster - 1) / 5, row
+ORDER BY (cluster - 1) / 5, row;
+\pset tuples_only off
+\echo '   How well do they agree with the digits that were written? (1: entirely, 0: as by chance)'
+\echo
+SELECT round(adjusted_rand_index(cluster_predict(:'drawn'::bytea, d.x), l.x)::numeric, 2) AS adjusted_rand_index
+FROM digits d JOIN digits_labels l USING (id);
+
+\echo '== 8. A picture: 5,000 points in 15 clusters, written as clusters.svg (open it in a browser).'
 \echo
 SELECT kmeans_fit(x, 15) AS m FROM s1 \gset
 \set QUIET on
