@@ -461,7 +461,23 @@ weight_left(const clu_step *step, const kmeans_sums *sums, int64_t c)
 	return weight;
 }
 
-/* Give rows to the clusters that have none. */
+/* Give cluster c the first row of the list that may be taken. */
+static void
+take_row(clu_step *step, const kmeans_sums *sums, int c)
+{
+	kmeans_tables *tables = step->tables;
+
+	for (int64_t i = 0; i < *sums->listed; i++)
+	{
+		if (tables->taken[i] >= 0)
+			continue;
+		tables->taken[i] = c;
+		if (clu_dd_value(weight_left(step, sums, far_at(step, sums, i)->label)) > 0)
+			return;
+		tables->taken[i] = -1;
+	}
+}
+
 static void
 fill_empty_clusters(clu_step *step, const kmeans_sums *sums)
 {
@@ -470,18 +486,8 @@ fill_empty_clusters(clu_step *step, const kmeans_sums *sums)
 	for (int i = 0; i < MOST_FARTHEST; i++)
 		tables->taken[i] = -1;
 	for (int c = 0; c < step->model->k; c++)
-	{
-		if (clu_dd_value(weight_of(sums->ones[c], &sums->weight[c])) > 0)
-			continue;
-		for (int64_t i = 0; i < *sums->listed && tables->taken[i] != c; i++)
-		{
-			if (tables->taken[i] >= 0)
-				continue;
-			tables->taken[i] = c;
-			if (!(clu_dd_value(weight_left(step, sums, far_at(step, sums, i)->label)) > 0))
-				tables->taken[i] = -1;
-		}
-	}
+		if (!(clu_dd_value(weight_of(sums->ones[c], &sums->weight[c])) > 0))
+			take_row(step, sums, c);
 }
 
 /* The mean of cluster c without the rows taken from it, or the row that it took. */
