@@ -434,7 +434,6 @@ add_sided(const clu_sided *to, const double *restrict x, double point, double we
 
 #include "kernel_gmm_body.h"
 
-
 /* The digits of wide.h, the first in units of the scale; lo is a term of its own. */
 INLINE void
 add_four_digits(int64_t *restrict digit, const double hi, const double lo, size_t stride)

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "algorithms.h"
+#include "kernel.h"
 #include "model_bytes.h"
 
+#define MOST_BUFFERED 256 /* rows */
 #define BYTE_ORDER_MARK UINT32_C(0x01020304)
 
 static const char magic[8] = {'c', 'l', 'u', 's', 't', 'e', 'p', '\0'};
@@ -21,11 +23,12 @@ verbs_of(const clu_model *model)
 	switch (model->algorithm)
 	{
 		case CLU_KMEANS:
-			return clu_model_is_soft(model) ? NULL : &clu_kmeans_step_verbs;
+			return clu_model_is_soft(model) ? &clu_soft_step_verbs : &clu_kmeans_step_verbs;
 		case CLU_KMEDIANS:
+			return NULL;
 		case CLU_GMM:
 		case CLU_BERNOULLI:
-			return NULL;
+			return &clu_soft_step_verbs;
 	}
 	return NULL;
 }
@@ -38,15 +41,24 @@ clu_step_known(const clu_model *model)
 
 /* ---- sizes ---- */
 
+/* As many rows as make a block, within reason: a state is to be small where groups are many. */
+static int64_t
+block_rows(const clu_step *step)
+{
+	clu_points points = {.n = MOST_BUFFERED, .d = step->model->d, .width = step->width};
+
+	return (int64_t) clu_points_block(&points, 0).n;
+}
+
 void
 clu_step_open(clu_step *step, const clu_model *model, size_t model_length)
 {
 	step->model = model;
 	step->model_length = model_length;
 	step->verbs = verbs_of(model);
-	step->width = 8;
-	step->row_size = (size_t) model->d * sizeof(double);
-	step->capacity = 32;
+	step->width = model->algorithm == CLU_BERNOULLI ? CLU_PACKED : 8;
+	step->row_size = clu_row_size(model->d, step->width);
+	step->capacity = step->verbs == &clu_soft_step_verbs ? block_rows(step) : CLU_LANES;
 }
 
 void

@@ -86,8 +86,9 @@ struct clu_step
 	int64_t capacity; /* of the buffer, in rows */
 
 	/* of the last refit */
-	int	   moved; /* centres or components */
-	double gain;  /* what it took off the objective, where that is known */
+	int	   moved;	  /* centres or components */
+	double gain;	  /* what it took off the objective, where that is known */
+	double objective; /* that was minimised: with a prior, where there is one */
 };
 
 /* Whether there are steps for a model; algorithm and options decide. */

@@ -564,6 +564,7 @@ refit(clu_step *step, const void *statistics, clu_model *result, bool measuring)
 	double		tol = clu_option_number(&step->model->options, CLU_TOL);
 
 	set_figures(step, &sums, result);
+	step->objective = result->objective;
 	if (measuring)
 		return CLU_OK;
 	fill_empty_clusters(step, &sums);

@@ -86,7 +86,6 @@ typedef struct clu_pg_cached
 /* The decoded model of an argument, kept in fn_extra from row to row. */
 extern clu_pg_cached *clu_pg_model(FunctionCallInfo fcinfo, int argument);
 
-<<<<<<< HEAD
 /*
  * What a model's datum is recognised by, as it came: a toast pointer, a small value whole, of a
  * large one the header.  The key may miss the same model in another form, but never mistakes one
@@ -101,19 +100,18 @@ typedef struct clu_pg_model_key
 
 extern void clu_pg_model_key_make(clu_pg_model_key *key, Datum datum, MemoryContext context);
 extern bool clu_pg_model_key_matches(const clu_pg_model_key *key, Datum datum);
-=======
-/* The same, with what a step needs: tables, and the bytes. */
+
+/* The decoded model of an argument with what a step needs: tables, and the bytes. */
 extern clu_pg_cached *clu_pg_step_model(FunctionCallInfo fcinfo, int argument);
 
 /* Tables of a step for a model of so many bytes, in the current context; an error if there's none. */
 extern clu_step *clu_pg_step_new(const clu_model *model, Size length);
 
 /*
- * The model that a state leads to, in the current context, and how many centres moved; NULL for a
- * state of no rows.  Measuring: the model that it came from, with the figures of the rows.
+ * The model that a state leads to, in the current context, and how that went; NULL for a state of
+ * no rows.  Measuring: the model that it came from, with the figures of the rows.
  */
-extern clu_model *clu_pg_step_refit(Datum state, bool measuring, int *moved);
->>>>>>> 97c0f44 (x)
+extern clu_model *clu_pg_step_refit(Datum state, bool measuring, clu_step *done);
 
 /* Whether a datum is the model with these bytes (of which at least the header is there). */
 extern bool clu_pg_same_model(Datum datum, const struct varlena *model);

@@ -12,8 +12,11 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
+
 #include "model_bytes.h"
 #include "model_value.h"
+#include "points.h"
 
 PG_FUNCTION_INFO_V1(clustering_step_transition);
 PG_FUNCTION_INFO_V1(clustering_step_bits_transition);
@@ -133,45 +136,65 @@ weight_argument(FunctionCallInfo fcinfo, int64 where)
 	return weight;
 }
 
-/* The point into the state's buffer; false where it is to be skipped. */
-static bool
-read_point(FunctionCallInfo fcinfo, const clu_pg_cached *cached, void *state, int64 where)
-{
-	const clu_model *model = cached->model;
-	bool			 skip = clu_option_integer(&model->options, CLU_INVALID) == CLU_INVALID_SKIP;
-	clu_pg_point	 point;
-	int				 invalid;
+typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
 
-	clu_pg_point_open(&point, PG_GETARG_DATUM(ARG_POINT), where);
-	if (point.d != model->d)
+/* The values into the state's buffer; false where they're invalid. */
+static bool
+copy_values(const clu_pg_point *point, const clu_pg_cached *cached, void *state, int64 where,
+			int *invalid)
+{
+	void *row = clu_step_row(cached->step, state);
+
+	if (cached->step->width == CLU_PACKED)
+		return clu_pg_point_pack(point, row, cached->row, where, invalid);
+	return clu_pg_point_read(point, 8, row, invalid);
+}
+
+static void
+check_point(const clu_pg_point *point, const clu_model *model, int64 where)
+{
+	if (point->d != model->d)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 						errmsg("point and model have different numbers of dimensions"),
-						errdetail("Row " INT64_FORMAT " has %d, the model has %d.", where, point.d,
+						errdetail("Row " INT64_FORMAT " has %d, the model has %d.", where, point->d,
 								  model->d)));
-	(void) clu_pg_point_width(point.type);
-	if (clu_pg_point_read(&point, 8, clu_step_row(cached->step, state), &invalid))
+	if (point->type == VARBITOID && model->algorithm != CLU_BERNOULLI)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("points can't be bit strings"),
+						errdetail("The model is a %s model.", clu_algorithm_name(model->algorithm)),
+						errhint("Bit strings are for models of bernoulli_fit.")));
+	if (point->type != VARBITOID)
+		(void) clu_pg_point_width(point->type);
+}
+
+/* The point into the state's buffer; false where it is to be skipped. */
+static bool
+read_point(FunctionCallInfo fcinfo, const clu_pg_cached *cached, void *state, int64 where,
+		   open_function open)
+{
+	const clu_options *options = &cached->model->options;
+	bool			   skip = clu_option_is_set(options, CLU_INVALID) &&
+				clu_option_integer(options, CLU_INVALID) == CLU_INVALID_SKIP;
+	clu_pg_point point;
+	int			 invalid;
+
+	open(&point, PG_GETARG_DATUM(ARG_POINT), where);
+	check_point(&point, cached->model, where);
+	if (copy_values(&point, cached, state, where, &invalid))
 		return true;
 	if (!skip)
 		clu_pg_point_report(&point, invalid, where, true);
 	return false;
 }
 
-Datum
-clustering_step_bits_transition(PG_FUNCTION_ARGS)
-{
-	elog(ERROR, "not yet");
-	PG_RETURN_NULL();
-}
-
-Datum
-clustering_step_transition(PG_FUNCTION_ARGS)
+static Datum
+transition(FunctionCallInfo fcinfo, open_function open)
 {
 	clu_pg_cached *cached;
 	bytea		  *value;
 	void		  *state;
 	double		   weight;
 	int64		   where;
-	clu_status	   status;
+	clu_status	   status = CLU_OK;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
 		elog(ERROR, "step transition function called in non-aggregate context");
@@ -182,15 +205,25 @@ clustering_step_transition(PG_FUNCTION_ARGS)
 	state = payload(value);
 	where = clu_step_head(state)->rows + clu_step_head(state)->skipped + 1;
 	weight = weight_argument(fcinfo, where);
-	if (weight == 0 || PG_ARGISNULL(ARG_POINT) || !read_point(fcinfo, cached, state, where))
+	if (weight == 0 || PG_ARGISNULL(ARG_POINT) || !read_point(fcinfo, cached, state, where, open))
 		clu_step_skip(state);
 	else
-	{
 		status = clu_step_add(cached->step, state, weight);
-		if (status != CLU_OK)
-			clu_pg_report(status, cached->step->error);
-	}
+	if (status != CLU_OK)
+		clu_pg_report(status, cached->step->error);
 	PG_RETURN_BYTEA_P(value);
+}
+
+Datum
+clustering_step_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, clu_pg_point_open);
+}
+
+Datum
+clustering_step_bits_transition(PG_FUNCTION_ARGS)
+{
+	return transition(fcinfo, clu_pg_bits_open);
 }
 
 /* ---- combine and final ---- */
@@ -260,7 +293,7 @@ clustering_step_combine(PG_FUNCTION_ARGS)
 }
 
 clu_model *
-clu_pg_step_refit(Datum datum, bool measuring, int *moved)
+clu_pg_step_refit(Datum datum, bool measuring, clu_step *done)
 {
 	bytea	  *state = DatumGetByteaPCopy(datum);
 	clu_error  error = {0};
@@ -277,7 +310,9 @@ clu_pg_step_refit(Datum datum, bool measuring, int *moved)
 	status = clu_step_refit(step, payload(state), result, measuring);
 	if (status != CLU_OK)
 		clu_pg_report(status, step->error);
-	*moved = step->moved;
+	if (clu_pg_check(result, &error) != CLU_OK)
+		clu_pg_report(CLU_DAMAGED_STATE, &error);
+	*done = *step;
 	return result;
 }
 
@@ -287,8 +322,8 @@ clustering_step_final(PG_FUNCTION_ARGS)
 	MemoryContext working =
 		AllocSetContextCreate(CurrentMemoryContext, "clustering step", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(working);
-	int			  moved;
-	clu_model	 *model = clu_pg_step_refit(PG_GETARG_DATUM(0), false, &moved);
+	clu_step	  done;
+	clu_model	 *model = clu_pg_step_refit(PG_GETARG_DATUM(0), false, &done);
 	bytea		 *result;
 
 	MemoryContextSwitchTo(caller);
