@@ -1042,6 +1042,123 @@ CREATE AGGREGATE cluster_step_partial(x bit varying, model bytea, weight double 
 COMMENT ON AGGREGATE cluster_step_partial(bit varying, bytea, double precision) IS
 	'the state of one refit of a model, to be combined with others, with row weights';
 
+-- ---- fits over a query ----
+
+CREATE FUNCTION cluster_sketch_combine(bytea, bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_combine'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_sketch_combine(bytea, bytea) IS
+	'the sample of the rows of both samples';
+
+CREATE FUNCTION cluster_sketch_rows(
+	sketch bytea,
+	OUT x double precision[],
+	OUT weight double precision) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'clustering_sketch_rows'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 20000;
+COMMENT ON FUNCTION cluster_sketch_rows(bytea) IS
+	'the rows of a sample, with their weights';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, double precision[], bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, double precision[], bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x double precision[], model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(double precision[], bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, real[], bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, real[], bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x real[], model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(real[], bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, boolean[], bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, boolean[], bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x boolean[], model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(boolean[], bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, bit varying, bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, bit varying, bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x bit varying, model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(bit varying, bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION kmeans_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmeans_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_fit_query(text, integer, jsonb) IS
+	'fits a K-means model to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION kmeans_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmeans_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_fit_query(text, bytea, jsonb) IS
+	'fits a K-means model to the rows of a query, starting from a model, in memory for the model only';
+
+CREATE FUNCTION gmm_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION gmm_fit_query(text, integer, jsonb) IS
+	'fits a Gaussian mixture to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION gmm_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION gmm_fit_query(text, bytea, jsonb) IS
+	'fits a Gaussian mixture to the rows of a query, starting from a model, in memory for the model only';
+
+CREATE FUNCTION bernoulli_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION bernoulli_fit_query(text, integer, jsonb) IS
+	'fits a Bernoulli mixture to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION bernoulli_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION bernoulli_fit_query(text, bytea, jsonb) IS
+	'fits a Bernoulli mixture to the rows of a query, starting from a model, in memory for the model only';
+
 /* ---- compare two labellings ---- */
 
 CREATE FUNCTION adjusted_rand_index_transition(state internal, a anyelement, b anycompatible)

@@ -152,4 +152,10 @@ clu_status clu_fit_clusters(const clu_options *options, int k, size_t distinct, 
 void	   clu_fit_layout(clu_fit *fit, clu_arena *arena);
 clu_status clu_fit_run(clu_fit *fit);
 
+/*
+ * Put the clusters of fit->model in the order of the numbering; false where they were in it.
+ * Needs best and spare, of the size of the parameters.
+ */
+bool clu_fit_renumber(clu_fit *fit);
+
 #endif

@@ -68,6 +68,17 @@ extern bool clu_pg_point_pack(const clu_pg_point *point, uint64 *row, double *sc
 pg_noreturn extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where,
 											bool may_skip);
 
+/* The weight of a row, or 0 where it's to be skipped; 1 where there is no such argument. */
+extern double clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where);
+
+/* ---- fits (fit_aggregate.c) ---- */
+
+/*
+ * The covariances of a mixture have the structure of the start model.  The options may leave it
+ * at the default, which a function like gmm_options() always names, but not ask for another one.
+ */
+extern void clu_pg_take_structure(clu_options *options, int structure, double variance);
+
 /* ---- models (model_cache.c) ---- */
 
 typedef struct clu_pg_cached

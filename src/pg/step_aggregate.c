@@ -10,13 +10,12 @@
  */
 #include "pg_clustering.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
 
 #include "model_bytes.h"
 #include "model_value.h"
 #include "points.h"
+#include "state_value.h"
 
 PG_FUNCTION_INFO_V1(clustering_step_transition);
 PG_FUNCTION_INFO_V1(clustering_step_bits_transition);
@@ -28,23 +27,7 @@ PG_FUNCTION_INFO_V1(clustering_step_final);
 #define ARG_MODEL 2
 #define ARG_WEIGHT 3
 
-#define PADDING sizeof(int32) /* between the length and the state */
-#define STATE_OVERHEAD (VARHDRSZ + PADDING)
-#define LARGEST_STATE (MaxAllocSize - STATE_OVERHEAD)
-
 /* ---- states as values ---- */
-
-static void *
-payload(bytea *state)
-{
-	return VARDATA(state) + PADDING;
-}
-
-static Size
-payload_size(const bytea *state)
-{
-	return VARSIZE(state) < STATE_OVERHEAD ? 0 : VARSIZE(state) - STATE_OVERHEAD;
-}
 
 /* A state of no rows, in the current context. */
 static bytea *
@@ -53,37 +36,25 @@ new_state(const clu_pg_cached *cached)
 	Size   size = clu_step_size(cached->step);
 	bytea *state;
 
-	if (size > LARGEST_STATE)
+	if (size > CLU_PG_LARGEST_STATE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("model is too large for a step"),
 				 errdetail("The sums need %zu bytes, a value of type bytea has at most %zu.", size,
-						   (Size) LARGEST_STATE),
+						   (Size) CLU_PG_LARGEST_STATE),
 				 errhint("Use fewer clusters or dimensions.")));
-	state = palloc(size + STATE_OVERHEAD);
-	SET_VARSIZE(state, size + STATE_OVERHEAD);
-	memset(VARDATA(state), 0, PADDING);
-	clu_step_clear(cached->step, payload(state), cached->bytes);
+	state = clu_pg_state_new(size);
+	clu_step_clear(cached->step, clu_pg_state(state), cached->bytes);
 	return state;
 }
 
-/* Whether it lies in memory as it has to: uncompressed, with a full header, aligned. */
-static bool
-is_plain(Datum datum)
-{
-	const struct varlena *value = (struct varlena *) DatumGetPointer(datum);
-
-	return VARATT_IS_4B_U(value) && (const void *) value == (void *) MAXALIGN(value);
-}
-
-/* A copy of the state, or with in_place itself where that can be. */
+/* A state in an argument, in place or copied (state_value.h); an error where it's none. */
 static bytea *
 state_argument(FunctionCallInfo fcinfo, int argument, bool in_place)
 {
-	Datum  datum = PG_GETARG_DATUM(argument);
-	bytea *state =
-		in_place && is_plain(datum) ? (bytea *) DatumGetPointer(datum) : DatumGetByteaPCopy(datum);
+	bytea	  *state = clu_pg_state_open(PG_GETARG_DATUM(argument), in_place);
 	clu_error  error = {0};
-	clu_status status = clu_step_check_header(payload(state), payload_size(state), &error);
+	clu_status status =
+		clu_step_check_header(clu_pg_state(state), clu_pg_state_size(state), &error);
 
 	if (status != CLU_OK)
 		clu_pg_report(status, &error);
@@ -95,8 +66,8 @@ state_argument(FunctionCallInfo fcinfo, int argument, bool in_place)
 static bool
 is_of_model(bytea *state, const clu_pg_cached *cached)
 {
-	return clu_step_head(payload(state))->model_length == cached->step->model_length &&
-		   memcmp(clu_step_model(payload(state)), cached->bytes, CLU_MODEL_HEADER) == 0;
+	return clu_step_head(clu_pg_state(state))->model_length == cached->step->model_length &&
+		   memcmp(clu_step_model(clu_pg_state(state)), cached->bytes, CLU_MODEL_HEADER) == 0;
 }
 
 static bytea *
@@ -112,28 +83,10 @@ open_state(FunctionCallInfo fcinfo, const clu_pg_cached *cached)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("model must be the same for all rows of a group"),
 						errhint("Put it into GROUP BY, or use a constant.")));
-	status = clu_step_check(cached->step, payload(state), payload_size(state), true);
+	status = clu_step_check(cached->step, clu_pg_state(state), clu_pg_state_size(state), true);
 	if (status != CLU_OK)
 		clu_pg_report(status, cached->step->error);
 	return state;
-}
-
-static double
-weight_argument(FunctionCallInfo fcinfo, int64 where)
-{
-	double weight;
-
-	if (PG_NARGS() <= ARG_WEIGHT)
-		return 1;
-	if (PG_ARGISNULL(ARG_WEIGHT))
-		return 0;
-	weight = PG_GETARG_FLOAT8(ARG_WEIGHT);
-	if (isnan(weight) || isinf(weight) || weight < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("weight must be a finite number that is not negative"),
-						errdetail("It is %g in row " INT64_FORMAT ".", weight, where),
-						errhint("A weight of 0 or NULL leaves the row out.")));
-	return weight;
 }
 
 typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
@@ -202,9 +155,9 @@ transition(FunctionCallInfo fcinfo, open_function open)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("model must not be NULL")));
 	cached = clu_pg_step_model(fcinfo, ARG_MODEL);
 	value = open_state(fcinfo, cached);
-	state = payload(value);
+	state = clu_pg_state(value);
 	where = clu_step_head(state)->rows + clu_step_head(state)->skipped + 1;
-	weight = weight_argument(fcinfo, where);
+	weight = clu_pg_weight(fcinfo, ARG_WEIGHT, where);
 	if (weight == 0 || PG_ARGISNULL(ARG_POINT) || !read_point(fcinfo, cached, state, where, open))
 		clu_step_skip(state);
 	else
@@ -232,10 +185,11 @@ clustering_step_bits_transition(PG_FUNCTION_ARGS)
 static clu_step *
 step_of_state(bytea *state)
 {
-	Size	   length = clu_step_head(payload(state))->model_length;
-	clu_model *model = clu_pg_decode(clu_step_model(payload(state)), length, CurrentMemoryContext);
+	Size	   length = clu_step_head(clu_pg_state(state))->model_length;
+	clu_model *model =
+		clu_pg_decode(clu_step_model(clu_pg_state(state)), length, CurrentMemoryContext);
 	clu_step  *step = clu_pg_step_new(model, length);
-	clu_status status = clu_step_check(step, payload(state), payload_size(state), false);
+	clu_status status = clu_step_check(step, clu_pg_state(state), clu_pg_state_size(state), false);
 
 	if (status != CLU_OK)
 		clu_pg_report(status, step->error);
@@ -245,10 +199,12 @@ step_of_state(bytea *state)
 static bool
 same_model(bytea *a, bytea *b)
 {
-	const clu_step_header *ha = clu_step_head(payload(a)), *hb = clu_step_head(payload(b));
+	const clu_step_header *ha = clu_step_head(clu_pg_state(a)),
+						  *hb = clu_step_head(clu_pg_state(b));
 
 	return ha->model_length == hb->model_length &&
-		   memcmp(clu_step_model(payload(a)), clu_step_model(payload(b)), ha->model_length) == 0;
+		   memcmp(clu_step_model(clu_pg_state(a)), clu_step_model(clu_pg_state(b)),
+				  ha->model_length) == 0;
 }
 
 /* Add state b to a; both have valid headers. */
@@ -265,9 +221,9 @@ combine(bytea *a, bytea *b)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("states of different models can't be combined"),
 						errhint("Make all of them from the same model.")));
-	status = clu_step_check(step, payload(b), payload_size(b), false);
+	status = clu_step_check(step, clu_pg_state(b), clu_pg_state_size(b), false);
 	if (status == CLU_OK)
-		status = clu_step_merge(step, payload(a), payload(b));
+		status = clu_step_merge(step, clu_pg_state(a), clu_pg_state(b));
 	if (status != CLU_OK)
 		clu_pg_report(status, step->error);
 	MemoryContextSwitchTo(caller);
@@ -297,17 +253,18 @@ clu_pg_step_refit(Datum datum, bool measuring, clu_step *done)
 {
 	bytea	  *state = DatumGetByteaPCopy(datum);
 	clu_error  error = {0};
-	clu_status status = clu_step_check_header(payload(state), payload_size(state), &error);
+	clu_status status =
+		clu_step_check_header(clu_pg_state(state), clu_pg_state_size(state), &error);
 	clu_step  *step;
 	clu_model *result;
 
 	if (status != CLU_OK)
 		clu_pg_report(status, &error);
 	step = step_of_state(state);
-	if (clu_step_head(payload(state))->rows == 0)
+	if (clu_step_head(clu_pg_state(state))->rows == 0)
 		return NULL;
 	result = clu_pg_model_copy(step->model, 1);
-	status = clu_step_refit(step, payload(state), result, measuring);
+	status = clu_step_refit(step, clu_pg_state(state), result, measuring);
 	if (status != CLU_OK)
 		clu_pg_report(status, step->error);
 	if (clu_pg_check(result, &error) != CLU_OK)
