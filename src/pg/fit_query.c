@@ -132,7 +132,7 @@ options_to_begin(const query_fit *fit)
 	options.set &= ~(1u << CLU_BETA);
 	options.value[CLU_MAX_ITER].integer = 1000;
 	if (fit->algorithm == CLU_GMM || fit->algorithm == CLU_BERNOULLI)
-		options.value[CLU_TOL].number = fmax(options.value[CLU_TOL].number, 1e-4);
+		options.value[CLU_TOL].number = fmax(options.value[CLU_TOL].number, 1e-6);
 	return options;
 }
 
@@ -162,6 +162,7 @@ add_candidates(query_fit *fit, const clu_model *model, const void *sketch, uint3
 	clu_model *candidates = clu_pg_model_new(fit->algorithm, 0, before + (int) rows, d);
 	double	   weight;
 
+	candidates->options.value[CLU_INVALID] = fit->options.value[CLU_INVALID];
 	for (int c = 0; c < candidates->k; c++)
 		candidates->weight[c] = 1.0 / candidates->k;
 	if (model != NULL)
