@@ -129,7 +129,7 @@ clu_status clu_step_merge(clu_step *step, void *state, const void *other);
 /*
  * The model after the step: with measuring the given one, but with the figures of these rows.
  * The result is a copy of the given model, with room for one more entry of the trace.  Rows must
- * have been seen.
+ * have been seen.  The tables are used up: before anything else, prepare them again.
  */
 clu_status clu_step_refit(clu_step *step, void *state, clu_model *result, bool measuring);
 
