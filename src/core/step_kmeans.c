@@ -4,12 +4,8 @@
  *
  * The statistics are per cluster the sum of weight * x, the weight and the cost, as sums that do
  * not depend on order or grouping (wide.h), and the rows that are farthest from their centres, for
- * clusters that turn out to have none.  Labels are exact, so the whole is: the same rows give the
+ * clusters that turn out to have none (step_farthest.h).  Labels are exact, so the whole is: the same rows give the
  * same statistics, but for their place in the bytes, and the same model to the last bit.
- *
- * The farthest rows are a list of at most 64 distinct ones, with their weights.  Once a row has
- * fallen off the list, or was never on it, rows equal to it can't come back: those before it stay
- * before it.  So the weights are complete, and lists of shards merge to the list of the whole.
  *
  * An empty cluster takes the farthest row whose cluster has weight besides it; the lowest-numbered
  * empty cluster first, and of equally far rows the one that is first by its values.  Where the
@@ -22,31 +18,20 @@
 #include "algorithms.h"
 #include "assign.h"
 #include "step.h"
+#include "step_farthest.h"
 
-#define MOST_FARTHEST 64
 #define MOST_TERM 1e290 /* products beyond can't be split */
-
-/* A row of the list; its values lie behind it. */
-typedef struct far_row
-{
-	double	 distance; /* squared */
-	int64_t	 label;
-	int64_t	 ones;	 /* rows of weight 1 */
-	clu_wide weight; /* of the others */
-	double	 x[];
-} far_row;
 
 /* Where the parts of the statistics lie. */
 typedef struct kmeans_sums
 {
-	int32_t	 *position; /* d: of the columns of digit */
-	int64_t	 *ones;		/* k: rows of weight 1 */
-	clu_wide *weight;	/* k: of the others */
-	clu_wide *cost;		/* k */
-	int64_t	 *digit;	/* k * CLU_WIDE_DIGITS * d */
-	int64_t	 *listed;	/* 1: rows in the list */
-	char	 *list;
-	size_t	  size; /* of all */
+	int32_t		*position; /* d: of the columns of digit */
+	int64_t		*ones;	   /* k: rows of weight 1 */
+	clu_wide	*weight;   /* k: of the others */
+	clu_wide	*cost;	   /* k */
+	int64_t		*digit;	   /* k * CLU_WIDE_DIGITS * d */
+	clu_far_list far;
+	size_t		 size; /* of all */
 } kmeans_sums;
 
 typedef struct kmeans_tables
@@ -61,20 +46,8 @@ typedef struct kmeans_tables
 	double		*row;	  /* d */
 	double		*largest; /* d */
 	double		*scale;	  /* d */
-	int64_t		*taken;	  /* MOST_FARTHEST: by which cluster, or -1 */
+	int64_t		*taken;	  /* CLU_MOST_FARTHEST: by which cluster, or -1 */
 } kmeans_tables;
-
-static int
-most_listed(const clu_step *step)
-{
-	return CLU_MIN(step->model->k, MOST_FARTHEST);
-}
-
-static size_t
-far_size(const clu_step *step)
-{
-	return sizeof(far_row) + (size_t) step->model->d * sizeof(double);
-}
 
 static void *
 take(char *base, size_t *used, size_t count, size_t width)
@@ -102,8 +75,9 @@ sums_of(const clu_step *step, const void *statistics)
 	sums.weight = take(base, &sums.size, k, sizeof(clu_wide));
 	sums.cost = take(base, &sums.size, k, sizeof(clu_wide));
 	sums.digit = take(base, &sums.size, clu_size_product(k, d), CLU_WIDE_DIGITS * sizeof(int64_t));
-	sums.listed = take(base, &sums.size, 1, sizeof(int64_t));
-	sums.list = take(base, &sums.size, (size_t) most_listed(step), far_size(step));
+	sums.far = clu_far_shape(step->model->k, step->model->d);
+	sums.far.listed = take(base, &sums.size, 1, sizeof(int64_t));
+	sums.far.rows = take(base, &sums.size, (size_t) sums.far.most, sums.far.width);
 	return sums;
 }
 
@@ -113,12 +87,6 @@ size(const clu_step *step)
 	size_t all = sums_of(step, NULL).size;
 
 	return all >= SIZE_MAX / 2 ? SIZE_MAX : all;
-}
-
-static far_row *
-far_at(const clu_step *step, const kmeans_sums *sums, int64_t i)
-{
-	return (far_row *) (sums->list + (size_t) i * far_size(step));
 }
 
 static void
@@ -159,7 +127,7 @@ layout(clu_step *step, clu_arena *arena)
 	CLU_TAKE(arena, tables->row, dims);
 	CLU_TAKE(arena, tables->largest, dims);
 	CLU_TAKE(arena, tables->scale, dims);
-	CLU_TAKE(arena, tables->taken, MOST_FARTHEST);
+	CLU_TAKE(arena, tables->taken, CLU_MOST_FARTHEST);
 }
 
 /* The frame only has to be near the data, and the centres are. */
@@ -198,67 +166,6 @@ prepare(clu_step *step)
 	tables->assigner.scanned = tables->assigner.doubtful = 0;
 	clu_assign_prepare(&tables->assigner, tables->center, NULL);
 	return CLU_OK;
-}
-
-/* ---- the farthest rows ---- */
-
-/* Whether row a of the list comes before (distance, x): negative yes, 0 the same row. */
-static int
-compare_far(const far_row *a, double distance, const double *x, int d)
-{
-	if (a->distance != distance)
-		return a->distance > distance ? -1 : 1;
-	for (int j = 0; j < d; j++)
-		if (a->x[j] != x[j])
-			return a->x[j] < x[j] ? -1 : 1;
-	return 0;
-}
-
-/* The row of the list that has these values, made where it isn't; NULL where it's not so far. */
-static far_row *
-find_far(const clu_step *step, const kmeans_sums *sums, double distance, const double *x,
-		 int64_t label)
-{
-	int64_t	 n = *sums->listed, at = n;
-	int		 most = most_listed(step), order = -1;
-	size_t	 width = far_size(step);
-	far_row *row;
-
-	if (!(distance > 0) || (n == most && far_at(step, sums, n - 1)->distance > distance))
-		return NULL;
-	while (at > 0 &&
-		   (order = compare_far(far_at(step, sums, at - 1), distance, x, step->model->d)) > 0)
-		at--;
-	if (at > 0 && order == 0)
-		return far_at(step, sums, at - 1);
-	if (at == most)
-		return NULL;
-	if (n == most)
-		n--;
-	row = far_at(step, sums, at);
-	memmove((char *) row + width, row, (size_t) (n - at) * width);
-	*sums->listed = n + 1;
-	row->distance = distance;
-	row->label = label;
-	row->ones = 0;
-	clu_wide_clear(&row->weight);
-	for (int j = 0; j < step->model->d; j++)
-		row->x[j] = x[j] + 0.0; /* -0 becomes 0 */
-	return row;
-}
-
-static void
-list_row(const clu_step *step, const kmeans_sums *sums, double distance, const double *x,
-		 int64_t label, double weight)
-{
-	far_row *row = find_far(step, sums, distance, x, label);
-
-	if (row == NULL)
-		return;
-	if (weight == 1)
-		row->ones++;
-	else
-		clu_wide_add(&row->weight, weight);
 }
 
 /* ---- sums ---- */
@@ -351,24 +258,9 @@ accumulate(clu_step *step, void *statistics, const clu_block *block)
 		else
 			clu_wide_add(&sums.weight[label[i]], w);
 		clu_wide_add_product(&sums.cost[label[i]], w, distance);
-		list_row(step, &sums, distance, x + i * d, label[i], w);
+		clu_far_add(&sums.far, distance, x + i * d, label[i], w);
 	}
 	return CLU_OK;
-}
-
-static void
-merge_lists(const clu_step *step, const kmeans_sums *to, const kmeans_sums *from)
-{
-	for (int64_t i = 0; i < *from->listed; i++)
-	{
-		const far_row *other = far_at(step, from, i);
-		far_row		  *row = find_far(step, to, other->distance, other->x, other->label);
-
-		if (row == NULL)
-			continue;
-		row->ones += other->ones;
-		clu_wide_merge(&row->weight, &other->weight);
-	}
 }
 
 static void
@@ -396,30 +288,10 @@ merge(const clu_step *step, void *statistics, const void *others)
 		}
 		clu_check(step->interrupt);
 	}
-	merge_lists(step, &to, &from);
+	clu_far_merge(&to.far, &from.far);
 }
 
 /* ---- what a state may be ---- */
-
-static bool
-list_is_valid(const clu_step *step, const kmeans_sums *sums)
-{
-	if (*sums->listed < 0 || *sums->listed > most_listed(step))
-		return false;
-	for (int64_t i = 0; i < *sums->listed; i++)
-	{
-		const far_row *row = far_at(step, sums, i);
-
-		if (!(row->distance > 0 && row->distance < MOST_TERM) || row->label < 0 ||
-			row->label >= step->model->k || row->ones < 0 || row->ones > CLU_WIDE_TERMS ||
-			!clu_wide_valid(&row->weight))
-			return false;
-		for (int j = 0; j < step->model->d; j++)
-			if (!isfinite(row->x[j]))
-				return false;
-	}
-	return true;
-}
 
 static bool
 valid(const clu_step *step, const void *statistics)
@@ -433,7 +305,7 @@ valid(const clu_step *step, const void *statistics)
 		if (sums.ones[c] < 0 || sums.ones[c] > CLU_WIDE_TERMS || !clu_wide_valid(&sums.weight[c]) ||
 			!clu_wide_valid(&sums.cost[c]))
 			return false;
-	return list_is_valid(step, &sums);
+	return clu_far_valid(&sums.far, MOST_TERM);
 }
 
 /* ---- refit ---- */
@@ -451,9 +323,9 @@ weight_left(const clu_step *step, const kmeans_sums *sums, int64_t c)
 	const kmeans_tables *tables = step->tables;
 	clu_dd				 weight = weight_of(sums->ones[c], &sums->weight[c]);
 
-	for (int64_t i = 0; i < *sums->listed; i++)
+	for (int64_t i = 0; i < *sums->far.listed; i++)
 	{
-		const far_row *row = far_at(step, sums, i);
+		const clu_far_row *row = clu_far_at(&sums->far, i);
 
 		if (tables->taken[i] >= 0 && row->label == c)
 			weight = clu_dd_add(weight, clu_dd_negate(weight_of(row->ones, &row->weight)));
@@ -467,12 +339,12 @@ take_row(clu_step *step, const kmeans_sums *sums, int c)
 {
 	kmeans_tables *tables = step->tables;
 
-	for (int64_t i = 0; i < *sums->listed; i++)
+	for (int64_t i = 0; i < *sums->far.listed; i++)
 	{
 		if (tables->taken[i] >= 0)
 			continue;
 		tables->taken[i] = c;
-		if (clu_dd_value(weight_left(step, sums, far_at(step, sums, i)->label)) > 0)
+		if (clu_dd_value(weight_left(step, sums, clu_far_at(&sums->far, i)->label)) > 0)
 			return;
 		tables->taken[i] = -1;
 	}
@@ -483,7 +355,7 @@ fill_empty_clusters(clu_step *step, const kmeans_sums *sums)
 {
 	kmeans_tables *tables = step->tables;
 
-	for (int i = 0; i < MOST_FARTHEST; i++)
+	for (int i = 0; i < CLU_MOST_FARTHEST; i++)
 		tables->taken[i] = -1;
 	for (int c = 0; c < step->model->k; c++)
 		if (!(clu_dd_value(weight_of(sums->ones[c], &sums->weight[c])) > 0))
@@ -498,11 +370,11 @@ refit_center(clu_step *step, const kmeans_sums *sums, int c, double *center)
 	size_t				 d = (size_t) step->model->d;
 	clu_dd				 weight = weight_left(step, sums, c);
 
-	for (int64_t i = 0; i < *sums->listed; i++)
+	for (int64_t i = 0; i < *sums->far.listed; i++)
 		if (tables->taken[i] == c)
 		{
 			for (size_t j = 0; j < d; j++)
-				center[j] = far_at(step, sums, i)->x[j] * tables->unit;
+				center[j] = clu_far_at(&sums->far, i)->x[j] * tables->unit;
 			return;
 		}
 	if (!(clu_dd_value(weight) > 0))
@@ -512,9 +384,9 @@ refit_center(clu_step *step, const kmeans_sums *sums, int c, double *center)
 		clu_dd sum = clu_wide_digits(sums->position[j],
 									 sums->digit + (size_t) c * CLU_WIDE_DIGITS * d + j, d);
 
-		for (int64_t i = 0; i < *sums->listed; i++)
+		for (int64_t i = 0; i < *sums->far.listed; i++)
 		{
-			const far_row *row = far_at(step, sums, i);
+			const clu_far_row *row = clu_far_at(&sums->far, i);
 
 			if (tables->taken[i] >= 0 && row->label == c)
 				sum =
