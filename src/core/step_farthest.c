@@ -37,6 +37,9 @@ find_far(const clu_far_list *list, double distance, const double *x, int64_t lab
 	size_t		 width = list->width;
 	clu_far_row *row;
 
+	/* a forged count must not lead outside; only a full check of the state finds it */
+	if (n < 0 || n > most)
+		return NULL;
 	if (!(distance > 0) || (n == most && clu_far_at(list, n - 1)->distance > distance))
 		return NULL;
 	while (at > 0 && (order = compare_far(clu_far_at(list, at - 1), distance, x, list->d)) > 0)

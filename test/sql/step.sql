@@ -150,6 +150,21 @@ INSERT INTO step_states (name, n, s)
 	FROM step_rows;
 SELECT name, count(refused(set_byte(s, b, 255))) = count(*), count(refused(set_byte(s, b, get_byte(s, b) # 128))) = count(*)
 FROM step_states, generate_series(0, length(s) - 1, 5) b WHERE n = 1 GROUP BY name ORDER BY name;
+-- nor as the initial state of an aggregate, where the transition function meets it
+DO $$
+DECLARE
+	s bytea := (SELECT s FROM step_states WHERE name = 'kmeans' AND n = 1);
+BEGIN
+	FOR i IN 0 .. 80 LOOP
+		EXECUTE format('CREATE AGGREGATE hostile(float8[], bytea) (SFUNC = cluster_step_transition, STYPE = bytea, INITCOND = %L)',
+			set_byte(s, length(s) - 1 - i * 37 % length(s), 127)::text);
+		BEGIN
+			PERFORM hostile(x, m) FROM step_rows, step_start WHERE name = 'kmeans';
+		EXCEPTION WHEN data_corrupted OR invalid_parameter_value OR numeric_value_out_of_range THEN NULL;
+		END;
+		DROP AGGREGATE hostile(float8[], bytea);
+	END LOOP;
+END $$;
 -- states of different models
 SELECT cluster_step_combine(a.s, b.s) FROM step_states a, step_states b WHERE a.name = 'kmeans' AND b.name = 'gmm' AND a.n = 1 AND b.n = 1;
 SELECT cluster_step_combine(cluster_step_partial(x, kmeans_model('{{0,0,0}}')), cluster_step_partial(x, kmeans_model('{{0,0,1}}'))) FROM step_rows;
