@@ -802,6 +802,363 @@ CREATE FUNCTION gmm_kl(
 COMMENT ON FUNCTION gmm_kl(bytea, bytea, integer, bigint) IS
 	'the Kullback-Leibler divergence of the mixture p from the mixture q, by n draws from p, and its standard error';
 
+-- ---- steps: one refit, in pieces ----
+
+CREATE FUNCTION cluster_step_combine(bytea, bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_combine'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_step_combine(bytea, bytea) IS
+	'the state of a step over the rows of both states';
+
+CREATE FUNCTION cluster_step_final(bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_final'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_step_final(bytea) IS
+	'the model that a step over the rows of a state leads to';
+
+CREATE AGGREGATE cluster_step_merge(state bytea) (
+	SFUNC = cluster_step_combine,
+	STYPE = bytea,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_merge(bytea) IS
+	'the model that a step over the rows of all states leads to';
+
+CREATE FUNCTION cluster_step_transition(bytea, double precision[], bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, double precision[], bytea) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x double precision[], model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(double precision[], bytea) IS
+	'one refit of a model';
+
+CREATE AGGREGATE cluster_step_partial(x double precision[], model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(double precision[], bytea) IS
+	'the state of one refit of a model, to be combined with others';
+
+CREATE FUNCTION cluster_step_transition(bytea, double precision[], bytea, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, double precision[], bytea, double precision) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x double precision[], model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(double precision[], bytea, double precision) IS
+	'one refit of a model, with row weights';
+
+CREATE AGGREGATE cluster_step_partial(x double precision[], model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(double precision[], bytea, double precision) IS
+	'the state of one refit of a model, to be combined with others, with row weights';
+
+CREATE FUNCTION cluster_step_transition(bytea, real[], bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, real[], bytea) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x real[], model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(real[], bytea) IS
+	'one refit of a model';
+
+CREATE AGGREGATE cluster_step_partial(x real[], model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(real[], bytea) IS
+	'the state of one refit of a model, to be combined with others';
+
+CREATE FUNCTION cluster_step_transition(bytea, real[], bytea, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, real[], bytea, double precision) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x real[], model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(real[], bytea, double precision) IS
+	'one refit of a model, with row weights';
+
+CREATE AGGREGATE cluster_step_partial(x real[], model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(real[], bytea, double precision) IS
+	'the state of one refit of a model, to be combined with others, with row weights';
+
+CREATE FUNCTION cluster_step_transition(bytea, boolean[], bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, boolean[], bytea) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x boolean[], model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(boolean[], bytea) IS
+	'one refit of a model';
+
+CREATE AGGREGATE cluster_step_partial(x boolean[], model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(boolean[], bytea) IS
+	'the state of one refit of a model, to be combined with others';
+
+CREATE FUNCTION cluster_step_transition(bytea, boolean[], bytea, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, boolean[], bytea, double precision) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x boolean[], model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(boolean[], bytea, double precision) IS
+	'one refit of a model, with row weights';
+
+CREATE AGGREGATE cluster_step_partial(x boolean[], model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(boolean[], bytea, double precision) IS
+	'the state of one refit of a model, to be combined with others, with row weights';
+
+CREATE FUNCTION cluster_step_transition(bytea, bit varying, bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, bit varying, bytea) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x bit varying, model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(bit varying, bytea) IS
+	'one refit of a model';
+
+CREATE AGGREGATE cluster_step_partial(x bit varying, model bytea) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(bit varying, bytea) IS
+	'the state of one refit of a model, to be combined with others';
+
+CREATE FUNCTION cluster_step_transition(bytea, bit varying, bytea, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_step_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_step_transition(bytea, bit varying, bytea, double precision) IS
+	'adds a row to the state of a step';
+
+CREATE AGGREGATE cluster_step(x bit varying, model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	FINALFUNC = cluster_step_final,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step(bit varying, bytea, double precision) IS
+	'one refit of a model, with row weights';
+
+CREATE AGGREGATE cluster_step_partial(x bit varying, model bytea, weight double precision) (
+	SFUNC = cluster_step_transition,
+	STYPE = bytea,
+	SSPACE = 8192,
+	COMBINEFUNC = cluster_step_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_step_partial(bit varying, bytea, double precision) IS
+	'the state of one refit of a model, to be combined with others, with row weights';
+
+-- ---- fits over a query ----
+
+CREATE FUNCTION cluster_sketch_combine(bytea, bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_combine'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cluster_sketch_combine(bytea, bytea) IS
+	'the sample of the rows of both samples';
+
+CREATE FUNCTION cluster_sketch_rows(
+	sketch bytea,
+	OUT x double precision[],
+	OUT weight double precision) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'clustering_sketch_rows'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 20000;
+COMMENT ON FUNCTION cluster_sketch_rows(bytea) IS
+	'the rows of a sample, with their weights';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, double precision[], bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, double precision[], bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x double precision[], model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(double precision[], bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, real[], bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, real[], bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x real[], model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(real[], bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, boolean[], bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, boolean[], bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x boolean[], model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(boolean[], bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION cluster_sketch_transition(bytea, bit varying, bytea, integer, bigint, integer, double precision) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_sketch_bits_transition'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cluster_sketch_transition(bytea, bit varying, bytea, integer, bigint, integer, double precision) IS
+	'adds a row to a sample';
+
+CREATE AGGREGATE cluster_sketch(x bit varying, model bytea, n integer, seed bigint, flags integer, weight double precision) (
+	SFUNC = cluster_sketch_transition,
+	STYPE = bytea,
+	SSPACE = 1000000,
+	COMBINEFUNC = cluster_sketch_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE cluster_sketch(bit varying, bytea, integer, bigint, integer, double precision) IS
+	'a sample of distinct rows, drawn by their distance from the clusters of a model, or uniformly without one';
+
+CREATE FUNCTION kmeans_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmeans_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_fit_query(text, integer, jsonb) IS
+	'fits a K-means model to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION kmeans_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmeans_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_fit_query(text, bytea, jsonb) IS
+	'fits a K-means model to the rows of a query, starting from a model, in memory for the model only';
+
+CREATE FUNCTION gmm_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION gmm_fit_query(text, integer, jsonb) IS
+	'fits a Gaussian mixture to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION gmm_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_gmm_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION gmm_fit_query(text, bytea, jsonb) IS
+	'fits a Gaussian mixture to the rows of a query, starting from a model, in memory for the model only';
+
+CREATE FUNCTION bernoulli_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION bernoulli_fit_query(text, integer, jsonb) IS
+	'fits a Bernoulli mixture to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION bernoulli_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_bernoulli_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION bernoulli_fit_query(text, bytea, jsonb) IS
+	'fits a Bernoulli mixture to the rows of a query, starting from a model, in memory for the model only';
+
 /* ---- compare two labellings ---- */
 
 CREATE FUNCTION adjusted_rand_index_transition(state internal, a anyelement, b anycompatible)

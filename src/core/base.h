@@ -23,11 +23,12 @@
 typedef enum clu_status
 {
 	CLU_OK,
-	CLU_FEWER_POINTS, /* expected: clusters asked for; found: distinct points */
-	CLU_TOO_LARGE,	  /* sizes that do not fit into memory addresses */
-	CLU_DAMAGED,	  /* bytes that are not a model; reason says where */
-	CLU_NEWER_FORMAT, /* expected: newest known format; found: the value's */
-	CLU_UNDERFLOW	  /* distances vanish or overflow in double precision; reason says which */
+	CLU_FEWER_POINTS,  /* expected: clusters asked for; found: distinct points */
+	CLU_TOO_LARGE,	   /* sizes that do not fit into memory addresses */
+	CLU_DAMAGED,	   /* bytes that are not a model; reason says where */
+	CLU_DAMAGED_STATE, /* bytes that are not a state of a step; reason says where */
+	CLU_NEWER_FORMAT,  /* expected: newest known format; found: the value's */
+	CLU_UNDERFLOW	   /* distances vanish or overflow in double precision; reason says which */
 } clu_status;
 
 typedef struct clu_error

@@ -404,6 +404,24 @@ restore(clu_fit *fit)
 	model->objective *= fit->points->weight_unit;
 }
 
+static int
+statistics(clu_fit *fit, clu_statistic *list)
+{
+	clu_bernoulli *state = fit->state;
+	size_t		   count = (size_t) state->bits.d * (size_t) state->bits.kp;
+
+	list[0] = (clu_statistic) {NULL, &state->log_likelihood.hi, 2, true};
+	list[1] = (clu_statistic) {&state->sums.ones, NULL, count, false};
+	list[2] = (clu_statistic) {&state->sums.zeros, NULL, count, false};
+	return 3;
+}
+
+static void
+collect(clu_fit *fit)
+{
+	unfold(fit->state);
+}
+
 const clu_verbs clu_bernoulli_verbs = {
 	.late_objective = true,
 	.layout = layout,
@@ -417,4 +435,7 @@ const clu_verbs clu_bernoulli_verbs = {
 	.refit = refit,
 	.finish = finish,
 	.restore = restore,
+	.begin_step = begin,
+	.statistics = statistics,
+	.collect = collect,
 };

@@ -282,9 +282,8 @@ permute(const double *from, double *to, const int *order, int k, size_t width)
 		memcpy(to + (size_t) c * width, from + (size_t) order[c] * width, width * sizeof(double));
 }
 
-/* Put the clusters in the order of the numbering; false where they were in it. */
-static bool
-renumber(clu_fit *fit)
+bool
+clu_fit_renumber(clu_fit *fit)
 {
 	clu_model *model = &fit->model;
 	int		  *order = (int *) fit->best; /* no longer needed */
@@ -337,9 +336,9 @@ clu_fit_run(clu_fit *fit)
 	model->flags |= fit->converged ? CLU_MODEL_CONVERGED : 0;
 
 	if (fit->start_model == NULL)
-		renumber(fit);
+		clu_fit_renumber(fit);
 	fit->verbs->finish(fit);
-	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && renumber(fit); i++)
+	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && clu_fit_renumber(fit); i++)
 		fit->verbs->finish(fit);
 	fit->verbs->restore(fit);
 	if (!isfinite(model->objective) && !clu_model_is_mixture(model))

@@ -26,6 +26,20 @@ typedef enum clu_improvement
 	CLU_ATTEMPT /* changed them in the hope of better: a run of its own, which may be in vain */
 } clu_improvement;
 
+/*
+ * An array of numbers that accumulate adds to, for steps.  Either the state has a pointer to it,
+ * which may be set to an array elsewhere, or it lies in the state itself.
+ */
+typedef struct clu_statistic
+{
+	double **pointer; /* NULL: it's value */
+	double	*value;
+	size_t	 count;	 /* of doubles */
+	bool	 paired; /* it's an array of clu_dd */
+} clu_statistic;
+
+#define CLU_MOST_STATISTICS 4
+
 typedef struct clu_verbs
 {
 	/*
@@ -72,6 +86,15 @@ typedef struct clu_verbs
 
 	/* Bring parameters and figures back to the units in which the data came. */
 	void (*restore)(clu_fit *fit);
+
+	/*
+	 * For steps (step_soft.c), where the blocks are all that is seen of the points.  First, begin
+	 * by the parameters in fit->model instead of the points, before adopt.  Then, the statistics;
+	 * and bring what accumulate has set aside into them, where it does (else NULL).
+	 */
+	clu_status (*begin_step)(clu_fit *fit);
+	int (*statistics)(clu_fit *fit, clu_statistic *list);
+	void (*collect)(clu_fit *fit);
 } clu_verbs;
 
 struct clu_fit
@@ -128,5 +151,11 @@ clu_status clu_fit_clusters(const clu_options *options, int k, size_t distinct, 
 
 void	   clu_fit_layout(clu_fit *fit, clu_arena *arena);
 clu_status clu_fit_run(clu_fit *fit);
+
+/*
+ * Put the clusters of fit->model in the order of the numbering; false where they were in it.
+ * Needs best and spare, of the size of the parameters.
+ */
+bool clu_fit_renumber(clu_fit *fit);
 
 #endif

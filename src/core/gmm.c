@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "algebra.h"
 #include "algorithms.h"
 #include "elementary.h"
 #include "linalg.h"
@@ -172,15 +173,14 @@ check_range(clu_fit *fit)
 	return CLU_OK;
 }
 
-static clu_status
-begin(clu_fit *fit)
+/* What follows from the frame. */
+static void
+set_units(clu_fit *fit)
 {
 	clu_gmm			  *state = fit->state;
 	const clu_options *options = &fit->model.options;
 	double			   unit = fit->points->unit;
 
-	find_shift(fit, state->frame.shift);
-	find_scale(fit, state->ridge); /* room for the variances, until it's set */
 	state->explicit_ridge = clu_option_is_set(options, CLU_REG_COVAR);
 	state->log_volume = 0;
 	for (int j = 0; j < fit->model.d; j++)
@@ -196,9 +196,94 @@ begin(clu_fit *fit)
 	}
 	if (fit->model.structure != CLU_COV_FIXED)
 		state->known_variance = 1;
+}
+
+static clu_status
+begin(clu_fit *fit)
+{
+	clu_gmm *state = fit->state;
+
+	find_shift(fit, state->frame.shift);
+	find_scale(fit, state->ridge); /* room for the variances, until it's set */
+	set_units(fit);
 	if (fit->start_model == NULL || fit->start_model->k != fit->model.k)
 		clu_gmm_take_sample(fit);
 	return check_range(fit);
+}
+
+/* The variance of column j within component c. */
+static double
+variance_of(const clu_model *model, int c, int j)
+{
+	size_t d = (size_t) model->d, at = (size_t) j;
+
+	switch (model->structure)
+	{
+		case CLU_COV_FULL:
+			return model->covariance[(size_t) c * d * d + at * d + at];
+		case CLU_COV_TIED:
+			return model->covariance[at * d + at];
+		case CLU_COV_DIAG:
+			return model->covariance[(size_t) c * d + at];
+		case CLU_COV_SPHERICAL:
+			return model->covariance[c];
+	}
+	return model->covariance[0];
+}
+
+/* The variance of column j of the mixture, in the units of the points, about the frame's shift. */
+static double
+mixture_variance(const clu_fit *fit, int j)
+{
+	const clu_model *model = &fit->model;
+	const clu_gmm	*state = fit->state;
+	double			 unit = fit->points->unit, variance = 0;
+
+	for (int c = 0; c < model->k; c++)
+	{
+		double way = model->center[(size_t) c * (size_t) model->d + (size_t) j] / unit -
+					 state->frame.shift[j];
+
+		variance += model->weight[c] * (variance_of(model, c, j) / unit / unit + way * way);
+	}
+	return variance;
+}
+
+/* In the place of the mean and the variance of the points, those of the mixture. */
+static clu_status
+begin_step(clu_fit *fit)
+{
+	clu_gmm *state = fit->state;
+	double	*shift = state->frame.shift, *scale = state->frame.scale, mean = 0;
+	int		 d = fit->model.d, structure = fit->model.structure;
+
+	clu_mixture_mean(&fit->model, shift);
+	for (int j = 0; j < d; j++)
+	{
+		shift[j] /= fit->points->unit;
+		scale[j] = scale_of_variance(mixture_variance(fit, j), shift[j]);
+		mean += mixture_variance(fit, j) / d;
+	}
+	for (int j = 0; j < d && (structure == CLU_COV_SPHERICAL || structure == CLU_COV_FIXED); j++)
+		scale[j] = scale_of_variance(mean, 1);
+	set_units(fit);
+	return check_range(fit);
+}
+
+static int
+statistics(clu_fit *fit, clu_statistic *list)
+{
+	clu_gmm_sums *sums = &((clu_gmm *) fit->state)->sums;
+
+	list[0] = (clu_statistic) {&sums->total, NULL, sums->count, false};
+	list[1] = (clu_statistic) {&sums->rest, NULL, sums->count, false};
+	return 2;
+}
+
+static void
+collect(clu_fit *fit)
+{
+	clu_gmm_flush(fit->state);
 }
 
 /* ---- units ---- */
@@ -364,4 +449,7 @@ const clu_verbs clu_gmm_verbs = {
 	.improve = clu_gmm_improve,
 	.finish = finish,
 	.restore = restore,
+	.begin_step = begin_step,
+	.statistics = statistics,
+	.collect = collect,
 };

@@ -136,6 +136,9 @@ void clu_gmm_accumulate_labels(clu_gmm *state, const clu_model *model, const clu
 							   const clu_block *block, const uint32_t *label,
 							   const clu_interrupt *interrupt);
 
+/* The sums so far are in total and rest. */
+void clu_gmm_flush(clu_gmm *state);
+
 /* After the last block: the sums are in total. */
 void clu_gmm_close(clu_gmm *state);
 

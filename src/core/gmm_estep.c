@@ -175,6 +175,12 @@ flush(clu_gmm_sums *sums)
 }
 
 void
+clu_gmm_flush(clu_gmm *state)
+{
+	flush(&state->sums);
+}
+
+void
 clu_gmm_close(clu_gmm *state)
 {
 	clu_gmm_sums *sums = &state->sums;

@@ -133,6 +133,12 @@ typedef struct clu_kernels
 	void (*gmm_moments_diag)(const double *panel, const double *const *r, const int *which,
 							 int panels, int d, const double *mean, double *count, double *first,
 							 double *second);
+
+	/*
+	 * What add_row does, in the digits of wide.h: digit[place * d + j], and a scale for the highest place
+	 * of each column.
+	 */
+	void (*add_digits)(int64_t *digit, const double *x, double weight, const double *scale, int d);
 } clu_kernels;
 
 extern const clu_kernels clu_kernels_base;

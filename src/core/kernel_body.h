@@ -358,14 +358,22 @@ split(double weight)
 	return (split_weight) {weight, high, weight - high};
 }
 
-INLINE void
-add_product(int64_t *hi, int64_t *lo, double x, split_weight w, double scale, int64_t mask)
+INLINE double
+product_of(double x, split_weight w, double *error)
 {
 	double t = 134217729.0 * x;
 	double xh = t - (t - x);
 	double xl = x - xh;
 	double p = w.weight * x;
-	double error = ((w.high * xh - p) + w.high * xl + w.low * xh) + w.low * xl;
+
+	*error = ((w.high * xh - p) + w.high * xl + w.low * xh) + w.low * xl;
+	return p;
+}
+
+INLINE void
+add_product(int64_t *hi, int64_t *lo, double x, split_weight w, double scale, int64_t mask)
+{
+	double error, p = product_of(x, w, &error);
 
 	add_term(hi, lo, p * scale, error * scale, mask);
 }
@@ -426,6 +434,43 @@ add_sided(const clu_sided *to, const double *restrict x, double point, double we
 
 #include "kernel_gmm_body.h"
 
+/* The digits of wide.h, the first in units of the scale; lo is a term of its own. */
+INLINE void
+add_four_digits(int64_t *restrict digit, const double hi, const double lo, size_t stride)
+{
+	double a = hi, b = lo;
+
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+	{
+		double ra = a + ROUND, rb = b + ROUND;
+
+		/* unsigned: it may wrap where a forged state wants it to */
+		digit[(size_t) i * stride] = (int64_t) ((uint64_t) digit[(size_t) i * stride] +
+												(uint64_t) (whole_bits(ra) + whole_bits(rb)));
+		a = (a - (ra - ROUND)) * 0x1p28;
+		b = (b - (rb - ROUND)) * 0x1p28;
+	}
+}
+
+static void
+add_digits(int64_t *restrict digit, const double *restrict x, double weight,
+		   const double *restrict scale, int d)
+{
+	split_weight w = split(weight);
+
+	if (weight == 1)
+		for (int j = 0; j < d; j++)
+			add_four_digits(digit + j, x[j] * scale[j], 0, (size_t) d);
+	else
+		for (int j = 0; j < d; j++)
+		{
+			double error, p = product_of(x[j], w, &error);
+
+			add_four_digits(digit + j, p * scale[j], error * scale[j], (size_t) d);
+		}
+}
+
 static bool available(void);
 
 const clu_kernels KERNEL_TABLE = {
@@ -448,4 +493,5 @@ const clu_kernels KERNEL_TABLE = {
 	.gmm_share = gmm_share,
 	.gmm_moments_full = gmm_moments_full,
 	.gmm_moments_diag = gmm_moments_diag,
+	.add_digits = add_digits,
 };

@@ -70,9 +70,8 @@ clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, si
 	points->width = rows->width;
 }
 
-/* The power of two to divide by, so that squares neither overflow nor vanish; mostly 1. */
-static double
-unit_for(double largest)
+double
+clu_unit_for(double largest)
 {
 	int exponent = 0;
 
@@ -148,7 +147,7 @@ sum_weights(clu_points *points, const clu_rows *rows, const clu_interrupt *inter
 	}
 	if (!isfinite(rough))
 		return clu_fail(error, CLU_UNDERFLOW, "The sum of the weights overflows.", 0, 0);
-	points->weight_unit = unit_for(largest);
+	points->weight_unit = clu_unit_for(largest);
 	rough = rough / points->weight_unit * 1.001;
 	scale = clu_exact_scale(largest / points->weight_unit, rough);
 	for (size_t i = 0; i < rows->n; i++)
@@ -302,10 +301,10 @@ move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows
 static clu_status
 choose_unit(clu_points *points, double widest, double largest, clu_error *error)
 {
-	points->unit = unit_for(widest);
+	points->unit = clu_unit_for(widest);
 	if (largest / points->unit <= MOST_VALUE)
 		return CLU_OK;
-	points->unit = unit_for(largest);
+	points->unit = clu_unit_for(largest);
 	if (widest == 0 || widest / points->unit >= LEAST_RANGE)
 		return CLU_OK;
 	return clu_fail(error, CLU_UNDERFLOW,

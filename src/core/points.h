@@ -120,6 +120,9 @@ clu_status clu_points_collapse(clu_points *points, const struct clu_order *order
 							   const clu_rows *rows, const clu_interrupt *interrupt,
 							   clu_error *error);
 
+/* The power of two to divide values by, so that squares neither overflow nor vanish; mostly 1. */
+double clu_unit_for(double largest);
+
 size_t	  clu_points_blocks(const clu_points *points);
 clu_block clu_points_block(const clu_points *points, size_t number);
 

@@ -274,6 +274,18 @@ restore(clu_fit *fit)
 		model->center[i] *= fit->points->unit;
 }
 
+static int
+statistics(clu_fit *fit, clu_statistic *list)
+{
+	soft_state *state = fit->state;
+	size_t		k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+
+	list[0] = (clu_statistic) {(double **) &state->sum, NULL, 2 * k * d, true};
+	list[1] = (clu_statistic) {(double **) &state->weight, NULL, 2 * k, true};
+	list[2] = (clu_statistic) {NULL, &state->energy.hi, 2, true};
+	return 3;
+}
+
 const clu_verbs clu_soft_kmeans_verbs = {
 	.late_objective = true,
 	.layout = layout,
@@ -287,4 +299,6 @@ const clu_verbs clu_soft_kmeans_verbs = {
 	.refit = refit,
 	.finish = finish,
 	.restore = restore,
+	.begin_step = begin,
+	.statistics = statistics,
 };

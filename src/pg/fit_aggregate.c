@@ -122,31 +122,26 @@ read_start(FunctionCallInfo fcinfo, fit_state *state)
 	pfree(model);
 }
 
-/*
- * The covariances of a mixture have the structure of the start model.  The options may leave it
- * at the default, which a function like gmm_options() always names, but not ask for another one.
- */
-static void
-take_structure(fit_arguments *arguments)
+void
+clu_pg_take_structure(clu_options *options, int structure, double variance)
 {
-	clu_options		  *options = &arguments->options;
 	const char *const *names = clu_option_table[CLU_COVARIANCE].choices;
 	clu_options		   defaults;
 	int				   wanted = (int) clu_option_integer(options, CLU_COVARIANCE);
 
 	clu_options_default(&defaults, CLU_GMM);
-	if (wanted != arguments->structure && wanted != clu_option_integer(&defaults, CLU_COVARIANCE))
+	if (wanted != structure && wanted != clu_option_integer(&defaults, CLU_COVARIANCE))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("option \"covariance\" differs from the start model's"),
 			 errdetail("The option is \"%s\", the start model has \"%s\".", names[wanted],
-					   names[arguments->structure]),
+					   names[structure]),
 			 errhint("Leave the option out, or make a start model of the structure you want.")));
-	options->value[CLU_COVARIANCE].integer = arguments->structure;
-	if (arguments->structure == CLU_COV_FIXED &&
+	options->value[CLU_COVARIANCE].integer = structure;
+	if (structure == CLU_COV_FIXED &&
 		clu_option_number(options, CLU_VARIANCE) == clu_option_number(&defaults, CLU_VARIANCE))
-		options->value[CLU_VARIANCE].number = arguments->variance;
+		options->value[CLU_VARIANCE].number = variance;
 }
 
 static void
@@ -167,7 +162,7 @@ read_arguments(FunctionCallInfo fcinfo, fit_state *state)
 	else
 		clu_options_default(&arguments->options, state->algorithm);
 	if (arguments->start != NULL && state->algorithm == CLU_GMM)
-		take_structure(arguments);
+		clu_pg_take_structure(&arguments->options, arguments->structure, arguments->variance);
 }
 
 static void
@@ -255,25 +250,6 @@ keep_weight(fit_state *state, double weight)
 	state->weights[state->n] = weight;
 }
 
-/* The weight of the row, or 0 where it's to be skipped. */
-static double
-weight_argument(FunctionCallInfo fcinfo, int64 where)
-{
-	double weight;
-
-	if (PG_NARGS() <= ARG_WEIGHT)
-		return 1;
-	if (PG_ARGISNULL(ARG_WEIGHT))
-		return 0;
-	weight = PG_GETARG_FLOAT8(ARG_WEIGHT);
-	if (isnan(weight) || isinf(weight) || weight < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("weight must be a finite number that is not negative"),
-						errdetail("It is %g in row " INT64_FORMAT ".", weight, where),
-						errhint("A weight of 0 or NULL leaves the row out.")));
-	return weight;
-}
-
 /* What kind of rows they are, by the first of them. */
 static void
 begin_rows(fit_state *state, const clu_pg_point *point)
@@ -323,7 +299,7 @@ typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
 static void
 add_row(FunctionCallInfo fcinfo, fit_state *state, open_function open)
 {
-	double		 weight = weight_argument(fcinfo, state->rows_seen);
+	double		 weight = clu_pg_weight(fcinfo, ARG_WEIGHT, state->rows_seen);
 	clu_pg_point point;
 	int			 invalid;
 

@@ -129,6 +129,7 @@ add(cache *c, Datum value)
 
 	fresh.cached.model =
 		clu_pg_decode((const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), context);
+	fresh.cached.context = context;
 	prepare_scorer(&fresh.cached, context);
 	clu_pg_model_key_make(&fresh.key, value, context);
 	if ((Pointer) bytes != DatumGetPointer(value))
@@ -159,6 +160,47 @@ clu_pg_model(FunctionCallInfo fcinfo, int argument)
 		e = add(c, value);
 	e->used = ++c->clock;
 	return &e->cached;
+}
+
+clu_step *
+clu_pg_step_new(const clu_model *model, Size length)
+{
+	clu_step  *step = palloc0(sizeof(clu_step));
+	clu_arena  arena = {0};
+	clu_status status;
+
+	if (!clu_step_known(model))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("there are no steps for %s models", clu_algorithm_name(model->algorithm)),
+				 errhint("Fit the rows with %s_fit.", clu_algorithm_name(model->algorithm))));
+	clu_step_open(step, model, length);
+	step->interrupt = &clu_pg_interrupt;
+	step->error = palloc0(sizeof(clu_error));
+	clu_step_layout(step, &arena);
+	clu_pg_arena(&arena, CurrentMemoryContext);
+	clu_step_layout(step, &arena);
+	status = clu_step_prepare(step);
+	if (status != CLU_OK)
+		clu_pg_report(status, step->error);
+	return step;
+}
+
+clu_pg_cached *
+clu_pg_step_model(FunctionCallInfo fcinfo, int argument)
+{
+	clu_pg_cached  *cached = clu_pg_model(fcinfo, argument);
+	struct varlena *value;
+	MemoryContext	old;
+
+	if (cached->step != NULL)
+		return cached;
+	old = MemoryContextSwitchTo(cached->context);
+	value = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(argument));
+	cached->bytes = (const uint8 *) VARDATA(value);
+	cached->step = clu_pg_step_new(cached->model, VARSIZE(value) - VARHDRSZ);
+	MemoryContextSwitchTo(old);
+	return cached;
 }
 
 bool

@@ -71,6 +71,24 @@ clu_pg_model_new(clu_algorithm algorithm, int structure, int k, int d)
 	return model;
 }
 
+clu_model *
+clu_pg_model_copy(const clu_model *model, Size more_trace)
+{
+	clu_model *copy = clu_pg_model_new(model->algorithm, model->structure, model->k, model->d);
+	double	  *parameter = copy->parameter;
+	Size	   count = clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
+	Size	   size = clu_size_product(model->trace_count + more_trace, sizeof(clu_trace));
+
+	*copy = *model;
+	clu_model_bind(copy, parameter);
+	memcpy(parameter, model->parameter, count * sizeof(double));
+	check_memory(size);
+	copy->trace = MemoryContextAllocHuge(CurrentMemoryContext, Max(size, 1));
+	if (model->trace_count > 0)
+		memcpy(copy->trace, model->trace, model->trace_count * sizeof(clu_trace));
+	return copy;
+}
+
 /* ---- bytes ---- */
 
 clu_status
@@ -197,6 +215,12 @@ clu_pg_report(clu_status status, const clu_error *error)
 		case CLU_DAMAGED:
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid clustering model"),
 							detail_reason(error)));
+			break;
+		case CLU_DAMAGED_STATE:
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid state of a step"),
+							detail_reason(error),
+							errhint("States are made by cluster_step_partial and "
+									"cluster_step_combine.")));
 			break;
 		case CLU_NEWER_FORMAT:
 			ereport(ERROR,

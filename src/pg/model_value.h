@@ -16,6 +16,9 @@
  */
 extern clu_model *clu_pg_model_new(clu_algorithm algorithm, int structure, int k, int d);
 
+/* A copy in the current memory context, with room for so many more entries of the trace. */
+extern clu_model *clu_pg_model_copy(const clu_model *model, Size more_trace);
+
 /* Whether a model is one: clu_model_check, with memory for it. */
 extern clu_status clu_pg_check(const clu_model *model, clu_error *error);
 

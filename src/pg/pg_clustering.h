@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "model.h"
 #include "score.h"
+#include "step.h"
 
 /* ---- interrupts and memory for the core (runtime.c) ---- */
 
@@ -67,6 +68,17 @@ extern bool clu_pg_point_pack(const clu_pg_point *point, uint64 *row, double *sc
 pg_noreturn extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where,
 											bool may_skip);
 
+/* The weight of a row, or 0 where it's to be skipped; 1 where there is no such argument. */
+extern double clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where);
+
+/* ---- fits (fit_aggregate.c) ---- */
+
+/*
+ * The covariances of a mixture have the structure of the start model.  The options may leave it
+ * at the default, which a function like gmm_options() always names, but not ask for another one.
+ */
+extern void clu_pg_take_structure(clu_options *options, int structure, double variance);
+
 /* ---- models (model_cache.c) ---- */
 
 typedef struct clu_pg_cached
@@ -75,6 +87,11 @@ typedef struct clu_pg_cached
 	clu_scorer scorer;
 	double	  *row;	   /* d: scratch for a point */
 	uint64	  *packed; /* the same packed, where the algorithm wants it so */
+
+	/* for steps; see clu_pg_step_model */
+	MemoryContext context;
+	clu_step	 *step; /* NULL: not made yet */
+	const uint8	 *bytes;
 } clu_pg_cached;
 
 /* The decoded model of an argument, kept in fn_extra from row to row. */
@@ -94,6 +111,18 @@ typedef struct clu_pg_model_key
 
 extern void clu_pg_model_key_make(clu_pg_model_key *key, Datum datum, MemoryContext context);
 extern bool clu_pg_model_key_matches(const clu_pg_model_key *key, Datum datum);
+
+/* The decoded model of an argument with what a step needs: tables, and the bytes. */
+extern clu_pg_cached *clu_pg_step_model(FunctionCallInfo fcinfo, int argument);
+
+/* Tables of a step for a model of so many bytes, in the current context; an error if there's none. */
+extern clu_step *clu_pg_step_new(const clu_model *model, Size length);
+
+/*
+ * The model that a state leads to, in the current context, and how that went; NULL for a state of
+ * no rows.  Measuring: the model that it came from, with the figures of the rows.
+ */
+extern clu_model *clu_pg_step_refit(Datum state, bool measuring, clu_step *done);
 
 /* Whether a datum is the model with these bytes (of which at least the header is there). */
 extern bool clu_pg_same_model(Datum datum, const struct varlena *model);

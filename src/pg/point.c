@@ -263,3 +263,21 @@ clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where, bool ma
 					may_skip ? errhint("The option \"invalid\": \"skip\" leaves such rows out.")
 							 : errhint("Leave such rows out with a WHERE clause.")));
 }
+
+double
+clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where)
+{
+	double weight;
+
+	if (PG_NARGS() <= argument)
+		return 1;
+	if (PG_ARGISNULL(argument))
+		return 0;
+	weight = PG_GETARG_FLOAT8(argument);
+	if (isnan(weight) || isinf(weight) || weight < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("weight must be a finite number that is not negative"),
+						errdetail("It is %g in row " INT64_FORMAT ".", weight, where),
+						errhint("A weight of 0 or NULL leaves the row out.")));
+	return weight;
+}

@@ -1,0 +1,284 @@
+/*
+ * fit_query.c
+ *		Fits over a query: one scan per iteration, in memory for the model and not for the rows.
+ *
+ * The pattern is Lloyd's or EM's, with cluster_step_partial over the query as the pass.  All
+ * passes run under the snapshot of the statement that called the function, read-only, and the
+ * planner may use parallel workers for them.
+ *
+ * A fit from k begins with a sample (query_start.c).
+ */
+#include "fit_query.h"
+
+#include <math.h>
+
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "fit.h"
+#include "model_value.h"
+#include "options_value.h"
+
+PG_FUNCTION_INFO_V1(clustering_kmeans_fit_query);
+PG_FUNCTION_INFO_V1(clustering_kmeans_fit_query_start);
+PG_FUNCTION_INFO_V1(clustering_gmm_fit_query);
+PG_FUNCTION_INFO_V1(clustering_gmm_fit_query_start);
+PG_FUNCTION_INFO_V1(clustering_bernoulli_fit_query);
+PG_FUNCTION_INFO_V1(clustering_bernoulli_fit_query_start);
+
+/* ---- iterations ---- */
+
+/* How the last two refits went. */
+typedef struct progress
+{
+	double last;	  /* objective before the last refit; infinite at first */
+	double objective; /* after it, for hard models: with the rows where they were */
+} progress;
+
+/*
+ * Whether the pass found the fit at its end: what verbs.settled says of a fit in memory.  Hard
+ * models: nothing moves, or the last refit gained little.  Others: the last refit gained little.
+ */
+static bool
+has_settled(const clu_pg_query_fit *fit, const clu_step *step, const clu_model *next, progress *at)
+{
+	double tol = clu_option_number(&fit->options, CLU_TOL);
+	bool   mixture = clu_model_is_mixture(next), hard = !mixture && !clu_model_is_soft(next);
+	double before = at->last, now = hard ? at->objective : step->objective;
+	double share = mixture ? next->total_weight : fabs(before);
+	bool   settled = step->moved == 0;
+
+	if (tol > 0 && before < INFINITY && now < INFINITY && before - now < tol * share)
+		settled = true;
+	at->last = now;
+	at->objective = next->objective - step->gain;
+	return settled;
+}
+
+/* The model of the pass, with the figures that it measured. */
+static clu_model *
+measure(bytea *state, bool converged)
+{
+	clu_step   done;
+	clu_model *model = clu_pg_step_refit(PointerGetDatum(state), true, &done);
+
+	if (converged)
+		model->flags |= CLU_MODEL_CONVERGED;
+	return model;
+}
+
+static clu_model *
+iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
+{
+	int64	 most = clu_option_integer(&fit->options, CLU_MAX_ITER);
+	progress at = {INFINITY, INFINITY};
+
+	for (;;)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fit->pass);
+		bytea		 *state = clu_pg_query_run_step(fit, plan, model);
+		clu_model	 *next, *result = NULL;
+		clu_step	  done;
+		bool		  settled;
+
+		next = state == NULL ? NULL : clu_pg_step_refit(PointerGetDatum(state), false, &done);
+		if (next == NULL)
+		{
+			MemoryContextSwitchTo(old);
+			return NULL;
+		}
+		settled = has_settled(fit, &done, next, &at);
+		MemoryContextSwitchTo(fit->context);
+		if (settled || model->iterations >= most)
+			result = clu_pg_model_copy(measure(state, settled), 0);
+		else
+			next = clu_pg_model_copy(next, 0);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(fit->pass);
+		if (result != NULL)
+			return result;
+		pfree(model->trace);
+		pfree(model);
+		model = next;
+	}
+}
+
+/* Number the clusters of a fit from k.  A hard model is measured again, for rows between centres. */
+static clu_model *
+renumber(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
+{
+	clu_fit scratch = {.model = *model};
+	Size	size = clu_parameter_count(model->algorithm, model->structure, model->k, model->d) *
+				sizeof(double);
+	uint32	   converged = model->flags & CLU_MODEL_CONVERGED;
+	clu_model *again;
+	clu_step   done;
+
+	scratch.best = palloc_extended(size, MCXT_ALLOC_HUGE);
+	scratch.spare = palloc_extended(size, MCXT_ALLOC_HUGE);
+	if (!clu_fit_renumber(&scratch) || clu_model_is_mixture(model))
+		return model;
+	again =
+		clu_pg_step_refit(PointerGetDatum(clu_pg_query_run_step(fit, plan, model)), true, &done);
+	again->flags |= converged;
+	return again;
+}
+
+/* ---- the functions ---- */
+
+static void
+warn_not_converged(const clu_model *model)
+{
+	if (model->flags & CLU_MODEL_CONVERGED)
+		return;
+	ereport(WARNING, (errmsg("%s fit did not converge", clu_algorithm_name(model->algorithm)),
+					  errdetail("It stopped after " INT64_FORMAT " iterations.", model->iterations),
+					  errhint("Increase the option \"max_iter\" or \"tol\"; cluster_info shows "
+							  "which models have converged.")));
+}
+
+/* A fit in memory knows rows only by their weights, and nothing of those that were left out. */
+static void
+correct_counts(const clu_pg_query_fit *fit, clu_model *model)
+{
+	if (model->rows != (int64) model->total_weight)
+		model->rows = fit->rows;
+	model->skipped = fit->skipped;
+}
+
+static clu_model *
+run_fit(clu_pg_query_fit *fit, const clu_model *start)
+{
+	SPIPlanPtr plan;
+	bool	   complete = false;
+	clu_model *model = start == NULL ? clu_pg_query_find_start(fit, &complete)
+									 : clu_pg_query_start_from(fit, start);
+
+	if (model == NULL)
+		return NULL;
+	if (complete)
+	{
+		correct_counts(fit, model);
+		return model;
+	}
+	plan = clu_pg_query_prepare_step(fit);
+	model = iterate(fit, plan, clu_pg_model_copy(model, 0));
+	if (model != NULL && start == NULL)
+		model = renumber(fit, plan, model);
+	if (model != NULL)
+		warn_not_converged(model);
+	return model;
+}
+
+static void
+check_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", name)));
+}
+
+static void
+read_options(FunctionCallInfo fcinfo, clu_pg_query_fit *fit)
+{
+	clu_pg_options_parse(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), fit->algorithm,
+						 &fit->options);
+}
+
+static clu_model *
+read_start(FunctionCallInfo fcinfo, clu_pg_query_fit *fit)
+{
+	bytea	  *bytes = PG_GETARG_BYTEA_P(1);
+	clu_model *start = clu_pg_decode((const uint8 *) VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ,
+									 CurrentMemoryContext);
+
+	if (start->algorithm != fit->algorithm)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("start is a model of another algorithm"),
+				 errdetail("It is a %s model, the fit is %s.", clu_algorithm_name(start->algorithm),
+						   clu_algorithm_name(fit->algorithm))));
+	if (start->algorithm == CLU_GMM)
+		clu_pg_take_structure(&fit->options, start->structure, start->covariance[0]);
+	fit->k = start->k;
+	return start;
+}
+
+static void
+read_clusters(FunctionCallInfo fcinfo, clu_pg_query_fit *fit)
+{
+	fit->k = PG_GETARG_INT32(1);
+	if (fit->k < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("k must be at least 1"),
+						errdetail("It is %d.", fit->k)));
+}
+
+static Datum
+fit_query(FunctionCallInfo fcinfo, clu_algorithm algorithm, bool from_model)
+{
+	clu_pg_query_fit fit = {.algorithm = algorithm};
+	MemoryContext	 caller = CurrentMemoryContext;
+	clu_model		*start = NULL, *model;
+	bytea			*result = NULL;
+
+	check_argument(fcinfo, 0, "query");
+	check_argument(fcinfo, 1, from_model ? "start" : "k");
+	read_options(fcinfo, &fit);
+	if (from_model)
+		start = read_start(fcinfo, &fit);
+	else
+		read_clusters(fcinfo, &fit);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	fit.context = CurrentMemoryContext;
+	fit.pass = AllocSetContextCreate(fit.context, "clustering pass", ALLOCSET_DEFAULT_SIZES);
+	clu_pg_source_open(&fit.source, text_to_cstring(PG_GETARG_TEXT_PP(0)), algorithm,
+					   fcinfo->flinfo->fn_oid);
+	model = run_fit(&fit, start);
+	if (model != NULL)
+	{
+		MemoryContextSwitchTo(caller);
+		result = clu_pg_encode(model);
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(result);
+}
+
+Datum
+clustering_kmeans_fit_query(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_KMEANS, false);
+}
+
+Datum
+clustering_kmeans_fit_query_start(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_KMEANS, true);
+}
+
+Datum
+clustering_gmm_fit_query(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_GMM, false);
+}
+
+Datum
+clustering_gmm_fit_query_start(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_GMM, true);
+}
+
+Datum
+clustering_bernoulli_fit_query(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_BERNOULLI, false);
+}
+
+Datum
+clustering_bernoulli_fit_query_start(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_BERNOULLI, true);
+}

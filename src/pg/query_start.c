@@ -1,0 +1,232 @@
+/*
+ * query_start.c
+ *		Where fits over a query begin.
+ *
+ * A fit from k begins with a sample of distinct rows (sketch.h).  Where that is all of them, the
+ * fit in memory is exact and the only pass was that one.  Else, for K-means, k-means||: to the
+ * centres of the sample come rows that are far from all candidates so far, in a few rounds; each
+ * candidate gets the weight of the rows that are nearest to it; and the weighted candidates are
+ * clustered in memory.  For mixtures, the sample itself is fitted in memory: sums of squares need
+ * more than one row per place.
+ */
+#include "fit_query.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/jsonb.h"
+
+#include "model_value.h"
+#include "options_value.h"
+#include "points.h"
+#include "sketch_value.h"
+#include "state_value.h"
+
+#define SAMPLE_ROWS 20000 /* at least, and */
+#define SAMPLE_ROWS_PER_CLUSTER 200
+#define ROUNDS 2		 /* of k-means||, and */
+#define ROWS_PER_ROUND 2 /* for each cluster */
+
+/* ---- passes ---- */
+
+bytea *
+clu_pg_query_run_step(clu_pg_query_fit *fit, SPIPlanPtr plan, const clu_model *model)
+{
+	clu_model *copy = clu_pg_model_copy(model, 0);
+	Datum	   values[1] = {PointerGetDatum(clu_pg_encode(copy))};
+
+	CHECK_FOR_INTERRUPTS();
+	return clu_pg_source_run(plan, values, NULL, fit->pass);
+}
+
+SPIPlanPtr
+clu_pg_query_prepare_step(const clu_pg_query_fit *fit)
+{
+	Oid types[1] = {BYTEAOID};
+
+	return clu_pg_source_prepare(&fit->source, "cluster_step_partial", "$1", false, 1, types);
+}
+
+/* A sample of so many rows by their distance from the model's centres; without one, uniform. */
+static bytea *
+run_sketch(clu_pg_query_fit *fit, clu_model *model, int64 rows, int64 seed)
+{
+	Oid	  types[4] = {BYTEAOID, INT4OID, INT8OID, INT4OID};
+	bool  packed = fit->algorithm == CLU_BERNOULLI;
+	bool  skip = clu_option_integer(&fit->options, CLU_INVALID) == CLU_INVALID_SKIP;
+	int	  flags = (packed ? CLU_PG_SKETCH_PACKED : 0) | (skip ? CLU_PG_SKETCH_SKIP : 0);
+	Datum values[4] = {model == NULL ? (Datum) 0 : PointerGetDatum(clu_pg_encode(model)),
+					   Int32GetDatum((int32) Min(rows, (int64) INT_MAX)), Int64GetDatum(seed),
+					   Int32GetDatum(flags)};
+	SPIPlanPtr plan =
+		clu_pg_source_prepare(&fit->source, "cluster_sketch", "$1, $2, $3, $4", true, 4, types);
+	bytea *result = clu_pg_source_run(plan, values, model == NULL ? "n   " : NULL, fit->context);
+
+	SPI_freeplan(plan);
+	return result;
+}
+
+/* ---- fits in memory, of a sample or of candidates ---- */
+
+static Datum
+options_datum(const clu_options *options)
+{
+	return PointerGetDatum(clu_pg_options_to_jsonb(options));
+}
+
+/* Run a fit aggregate over the rows of a sample. */
+static clu_model *
+fit_sample(clu_pg_query_fit *fit, bytea *sketch, const clu_options *options)
+{
+	StringInfoData text;
+	SPIPlanPtr	   plan;
+	Oid			   types[3] = {BYTEAOID, INT4OID, JSONBOID};
+	Datum  values[3] = {PointerGetDatum(sketch), Int32GetDatum(fit->k), options_datum(options)};
+	bytea *model;
+
+	initStringInfo(&text);
+	appendStringInfo(&text,
+					 "SELECT %s.%s_fit(s.x, $2, $3, s.weight) FROM %s.cluster_sketch_rows($1) AS s",
+					 fit->source.schema, clu_algorithm_name(fit->algorithm), fit->source.schema);
+	plan = SPI_prepare(text.data, 3, types);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	model = clu_pg_source_run(plan, values, NULL, fit->context);
+	SPI_freeplan(plan);
+	return clu_pg_decode((const uint8 *) VARDATA(model), VARSIZE(model) - VARHDRSZ, fit->context);
+}
+
+/* Options for the fit of a sample, whose result is only a beginning. */
+static clu_options
+options_to_begin(const clu_pg_query_fit *fit)
+{
+	clu_options options = fit->options;
+
+	options.set &= ~(1u << CLU_BETA);
+	options.value[CLU_MAX_ITER].integer = 1000;
+	if (fit->algorithm == CLU_GMM || fit->algorithm == CLU_BERNOULLI)
+		options.value[CLU_TOL].number = fmax(options.value[CLU_TOL].number, 1e-6);
+	return options;
+}
+
+/* ---- the start ---- */
+
+clu_model *
+clu_pg_query_start_from(const clu_pg_query_fit *fit, const clu_model *model)
+{
+	clu_model *start = clu_pg_model_new(model->algorithm, model->structure, model->k, model->d);
+	Size	   k = (Size) model->k;
+
+	memcpy(start->weight, model->weight, k * sizeof(double));
+	memcpy(start->center, model->center, k * (Size) model->d * sizeof(double));
+	memcpy(start->covariance, model->covariance,
+		   clu_covariance_count(model->algorithm, model->structure, model->k, model->d) *
+			   sizeof(double));
+	start->options = fit->options;
+	return start;
+}
+
+/* A model with rows of a sample as centres, behind those of another model. */
+static clu_model *
+add_candidates(clu_pg_query_fit *fit, const clu_model *model, const void *sketch, uint32 rows)
+{
+	int		   before = model == NULL ? 0 : model->k, d = clu_sketch_head(sketch)->d;
+	clu_model *candidates = clu_pg_model_new(fit->algorithm, 0, before + (int) rows, d);
+	double	   weight;
+
+	candidates->options.value[CLU_INVALID] = fit->options.value[CLU_INVALID];
+	for (int c = 0; c < candidates->k; c++)
+		candidates->weight[c] = 1.0 / candidates->k;
+	if (model != NULL)
+		memcpy(candidates->center, model->center, (Size) before * (Size) d * sizeof(double));
+	for (uint32 i = 0; i < rows; i++)
+		clu_pg_sketch_values(sketch, i, candidates->center + ((Size) before + i) * (Size) d,
+							 &weight);
+	return candidates;
+}
+
+/* Candidates with the weight of the rows that are nearest to them, as a sample. */
+static bytea *
+weigh_candidates(clu_pg_query_fit *fit, const clu_model *candidates)
+{
+	SPIPlanPtr plan = clu_pg_query_prepare_step(fit);
+	bytea	  *state = clu_pg_query_run_step(fit, plan, candidates);
+	clu_step   done;
+	clu_model *measured = clu_pg_step_refit(PointerGetDatum(state), true, &done);
+	Size	   size = clu_sketch_size(candidates->d, 8, (uint32) candidates->k);
+	bytea	  *sketch = clu_pg_state_new(size);
+
+	clu_sketch_clear(clu_pg_state(sketch), candidates->d, 8, (uint32) candidates->k, 0);
+	for (int c = 0; c < measured->k; c++)
+		if (measured->size[c] > 0)
+			clu_sketch_add(clu_pg_state(sketch), measured->center + (Size) c * (Size) measured->d,
+						   1, measured->size[c]);
+	SPI_freeplan(plan);
+	return sketch;
+}
+
+/* k-means||, from the centres of a sample. */
+static clu_model *
+oversample(clu_pg_query_fit *fit, bytea *sample)
+{
+	clu_options options = options_to_begin(fit);
+	int64		seed = clu_option_integer(&fit->options, CLU_SEED);
+	clu_model  *candidates = fit_sample(fit, sample, &options);
+
+	candidates = clu_pg_query_start_from(fit, candidates);
+	clu_options_default(&candidates->options, fit->algorithm);
+	for (int round = 1; round <= ROUNDS; round++)
+	{
+		bytea *far = run_sketch(fit, candidates, (int64) ROWS_PER_ROUND * fit->k, seed + round);
+		const void *sketch = clu_pg_sketch_check(far, false);
+
+		candidates = add_candidates(fit, candidates, sketch, clu_sketch_head(sketch)->listed);
+	}
+	return fit_sample(fit, weigh_candidates(fit, candidates), &options);
+}
+
+static int64
+sample_size(const clu_pg_query_fit *fit)
+{
+	return Max((int64) SAMPLE_ROWS, (int64) SAMPLE_ROWS_PER_CLUSTER * fit->k);
+}
+
+static void
+check_sample(const clu_pg_query_fit *fit, const clu_sketch_header *header)
+{
+	if (header->left_out > 0 && header->most < (uint32) fit->k)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("k (%d) is too large for points of %d dimensions", fit->k, header->d),
+			 errdetail("The sample that a fit begins with has room for %u rows.", header->most),
+			 errhint("Start from a model, or use %s_fit.", clu_algorithm_name(fit->algorithm))));
+}
+
+clu_model *
+clu_pg_query_find_start(clu_pg_query_fit *fit, bool *complete)
+{
+	int64					 seed = clu_option_integer(&fit->options, CLU_SEED);
+	clu_options				 options = options_to_begin(fit);
+	bytea					*sample = run_sketch(fit, NULL, sample_size(fit), seed);
+	const clu_sketch_header *header;
+	bool random = clu_option_integer(&fit->options, CLU_INIT) == CLU_INIT_RANDOM;
+	bool hard = fit->algorithm == CLU_KMEANS || fit->algorithm == CLU_KMEDIANS;
+
+	if (sample == NULL)
+		return NULL;
+	header = clu_pg_sketch_check(sample, false);
+	fit->skipped = header->skipped;
+	fit->rows = header->rows;
+	if (header->rows == 0)
+		return NULL;
+	check_sample(fit, header);
+	*complete = header->left_out == 0;
+	if (*complete)
+		return fit_sample(fit, sample, &fit->options);
+	if (!hard)
+		return clu_pg_query_start_from(fit, fit_sample(fit, sample, &options));
+	if (random)
+		return clu_pg_query_start_from(fit, add_candidates(fit, NULL, header, (uint32) fit->k));
+	return clu_pg_query_start_from(fit, oversample(fit, sample));
+}
