@@ -74,7 +74,7 @@ typedef struct clu_gmm
 
 	/* starts: a sample of the points, in coordinates of the fit */
 	clu_points sample;
-	clu_points white; /* the same with unit covariance */
+	clu_points seen; /* as K-means is to see it */
 	clu_fit	   kmeans;
 	clu_seeder seeder;
 	double	  *champion; /* parameters */

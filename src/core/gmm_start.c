@@ -8,11 +8,12 @@
  * iterations, on a sample where there are many points, and the fit then begins where the most
  * promising one began.
  *
- * A start is a clustering by K-means, turned into means and covariances of the clusters.  K-means
- * sees the columns with variances of about one, or, every other time, with the covariance of the
- * data made spherical: the latter finds long and thin components that lie side by side.  For the
- * spherical and the fixed covariance it sees the columns as they are.  Some of these clusterings
- * are left unfinished on purpose, because finished ones are all alike.
+ * A start is a clustering by K-means, turned into means and covariances of the clusters.  What
+ * K-means sees of the data takes turns.  With every column's variance made one, it finds round
+ * components.  With the covariance made spherical, it finds long and thin ones that lie side by
+ * side.  On the first principal component alone, it finds those that lie in a line, whatever the
+ * other columns do.  For the spherical and the fixed covariance it sees the columns as they are.
+ * Some of these clusterings are left unfinished on purpose, because finished ones are all alike.
  *
  * Starts whose trial ends with components held up by the floor (gmm_mstep.c) come after all
  * others: they live on a singularity.  Where a run ends on one in spite of its trial, others are
@@ -30,7 +31,8 @@
 
 #define SAMPLE_POINTS 20000
 #define SAMPLE_PER_CLUSTER 200
-#define UNFINISHED 2   /* iterations of an unfinished clustering */
+#define UNFINISHED 2		/* iterations of an unfinished clustering */
+#define POWER_ITERATIONS 10 /* enough for a direction that is to be seen along */
 #define MOST_RETRIES 2 /* after a run that ended on a singularity */
 #define LONGER 8	   /* are the trials then followed */
 
@@ -53,10 +55,27 @@ sample_size(size_t n, int k)
 	return CLU_MIN(n, CLU_MAX(SAMPLE_POINTS, clu_size_product(SAMPLE_PER_CLUSTER, (size_t) k)));
 }
 
-static bool
-wants_white(const clu_model *model)
+/* How K-means may see the sample. */
+typedef enum view
 {
-	return model->d > 1 && (model->structure == CLU_COV_FULL || model->structure == CLU_COV_TIED);
+	AS_IT_IS,
+	STANDARD,  /* variances of one */
+	PRINCIPAL, /* the first principal component of that */
+	WHITE	   /* unit covariance */
+} view;
+
+static const view full_views[] = {STANDARD, WHITE, PRINCIPAL};
+static const view diag_views[] = {STANDARD, PRINCIPAL};
+static const view plain_views[] = {AS_IT_IS};
+
+static int
+views_of(const clu_model *model, const view **views)
+{
+	*views = plain_views;
+	if (model->d == 1 || model->structure == CLU_COV_SPHERICAL || model->structure == CLU_COV_FIXED)
+		return 1;
+	*views = model->structure == CLU_COV_DIAG ? diag_views : full_views;
+	return model->structure == CLU_COV_DIAG ? 2 : 3;
 }
 
 static void
@@ -88,8 +107,7 @@ clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 	if (fit->start_model != NULL && fit->start_model->k == model->k)
 		return;
 	sample_layout(&state->sample, arena, size, model->d, weighted);
-	if (wants_white(model))
-		sample_layout(&state->white, arena, size, model->d, weighted);
+	sample_layout(&state->seen, arena, size, model->d, weighted);
 	CLU_TAKE(arena, state->champion,
 			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
 	CLU_TAKE(arena, state->kept,
@@ -207,12 +225,106 @@ make_white(clu_fit *fit, const clu_model *pooled)
 	for (size_t i = 0; i < state->sample.n; i++)
 	{
 		clu_factor_apply(columns, pooled->d, (const double *) state->sample.x + i * d,
-						 (double *) state->white.x + i * d);
+						 (double *) state->seen.x + i * d);
 		if (i % 256 == 0)
 			clu_check(fit->interrupt);
 	}
-	state->white.w = state->sample.w;
-	describe(&state->white);
+}
+
+/* Columns about their means, with variances of one; constant ones are left out. */
+static void
+make_standard(clu_fit *fit)
+{
+	clu_gmm			 *state = fit->state;
+	const clu_points *sample = &state->sample;
+	size_t			  n = sample->n, d = (size_t) sample->d;
+	const double	 *x = sample->x;
+	double			 *z = state->seen.x;
+
+	for (size_t j = 0; j < d; j++)
+	{
+		double mean = 0, square = 0, scale;
+
+		for (size_t i = 0; i < n; i++)
+			mean += clu_weight(sample->w, i) * x[i * d + j];
+		mean /= sample->total_weight;
+		for (size_t i = 0; i < n; i++)
+			square += clu_weight(sample->w, i) * (x[i * d + j] - mean) * (x[i * d + j] - mean);
+		scale = square > 0 ? sqrt(sample->total_weight / square) : 0;
+		for (size_t i = 0; i < n; i++)
+			z[i * d + j] = (x[i * d + j] - mean) * scale;
+		clu_check(fit->interrupt);
+	}
+}
+
+/* One power iteration towards the first principal component: direction becomes Z'Z direction. */
+static void
+turn_to_principal(const clu_points *seen, double *direction, double *next)
+{
+	size_t		  d = (size_t) seen->d;
+	const double *z = seen->x;
+	double		  length = 0;
+
+	memset(next, 0, d * sizeof(double));
+	for (size_t i = 0; i < seen->n; i++)
+	{
+		double along = 0;
+
+		for (size_t j = 0; j < d; j++)
+			along += z[i * d + j] * direction[j];
+		along *= clu_weight(seen->w, i);
+		for (size_t j = 0; j < d; j++)
+			next[j] += along * z[i * d + j];
+	}
+	for (size_t j = 0; j < d; j++)
+		length += next[j] * next[j];
+	for (size_t j = 0; j < d && length > 0; j++)
+		direction[j] = next[j] / sqrt(length);
+}
+
+/* The first principal component in the first column, nothing in the others. */
+static void
+make_principal(clu_fit *fit)
+{
+	clu_gmm *state = fit->state;
+	size_t	 n = state->seen.n, d = (size_t) state->seen.d;
+	double	*z = state->seen.x, *direction = state->matrix[0], *next = state->matrix[1];
+
+	for (size_t j = 0; j < d; j++)
+		direction[j] = 1.0 + (double) j / (double) d; /* orthogonal to nothing by accident */
+	for (int i = 0; i < POWER_ITERATIONS; i++)
+	{
+		turn_to_principal(&state->seen, direction, next);
+		clu_check(fit->interrupt);
+	}
+	for (size_t i = 0; i < n; i++)
+	{
+		double along = 0;
+
+		for (size_t j = 0; j < d; j++)
+			along += z[i * d + j] * direction[j];
+		memset(z + i * d, 0, d * sizeof(double));
+		z[i * d] = along;
+	}
+}
+
+/* The sample as K-means is to see it. */
+static const clu_points *
+see(clu_fit *fit, view how)
+{
+	clu_gmm *state = fit->state;
+
+	if (how == AS_IT_IS)
+		return &state->sample;
+	state->seen.w = state->sample.w;
+	if (how == WHITE)
+		make_white(fit, &state->whole);
+	else
+		make_standard(fit);
+	if (how == PRINCIPAL)
+		make_principal(fit);
+	describe(&state->seen);
+	return &state->seen;
 }
 
 void
@@ -241,8 +353,6 @@ clu_gmm_take_sample(clu_fit *fit)
 	}
 	describe(sample);
 	state->whole = pool(fit);
-	if (wants_white(&fit->model))
-		make_white(fit, &state->whole);
 }
 
 /* ---- from clusters to parameters ---- */
@@ -369,12 +479,11 @@ is_better(const trial *a, const trial *b)
 static void
 make_candidate(clu_fit *fit, int i, clu_random *random)
 {
-	clu_gmm			 *state = fit->state;
-	bool			  both = wants_white(&fit->model), white = both && i % 2 == 1;
-	const clu_points *sample = white ? &state->white : &state->sample;
-	int64_t			  seed = (int64_t) (clu_random_bits(random) >> 1);
+	const view *views;
+	int			count = views_of(&fit->model, &views);
+	int64_t		seed = (int64_t) (clu_random_bits(random) >> 1);
 
-	start_from_kmeans(fit, sample, i < (both ? 2 : 1) ? 300 : UNFINISHED, seed);
+	start_from_kmeans(fit, see(fit, views[i % count]), i < count ? 300 : UNFINISHED, seed);
 }
 
 /* Leave the start of the most promising trial in the model. */

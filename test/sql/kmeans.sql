@@ -152,6 +152,21 @@ SELECT species, k, rows, options ->> 'seed' AS seed
 FROM (SELECT species, cluster_info(kmeans_fit(x, species + 1, kmeans_options(seed => species))) AS i
 	FROM iris GROUP BY species) AS f, LATERAL (SELECT (f.i).*) AS i ORDER BY species;
 
+-- Grouping sets, hashed and sorted.
+CREATE VIEW grouped AS
+SELECT species, part, kmeans_fit(x, 2) AS m
+FROM (SELECT *, id % 4 AS part FROM iris) AS i GROUP BY GROUPING SETS ((species), (part), (species, part), ());
+CREATE VIEW expected AS
+SELECT count(*) AS groups, bool_and(m = (SELECT kmeans_fit(x, 2) FROM iris AS i
+	WHERE (g.species IS NULL OR i.species = g.species) AND (g.part IS NULL OR i.id % 4 = g.part))) AS same FROM grouped AS g;
+SET enable_sort = off;
+SELECT * FROM expected;
+RESET enable_sort;
+SET enable_hashagg = off;
+SELECT * FROM expected;
+RESET enable_hashagg;
+DROP VIEW expected, grouped;
+
 -- Two thousand groups of five rows.
 SELECT count(*) AS groups, bool_and((cluster_info(m)).rows = 5 AND (cluster_info(m)).k = 2) AS complete,
 	bool_and(m = kmeans_again) AS same

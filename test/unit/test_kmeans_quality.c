@@ -72,6 +72,27 @@ check_tolerance(const char *name, int k, double best, const char *init)
 	free_rows(&rows);
 }
 
+/* Exchanges that gain for sure belong to the run that they are made in, with a tolerance as without. */
+static void
+check_sure_exchanges(const char *name, int k, double best, double tol)
+{
+	clu_rows	rows = read_data(name);
+	clu_options options = default_options();
+	fitted		f;
+	double		last = INFINITY;
+
+	clu_option_set_number(&options, CLU_TOL, tol);
+	clu_option_set_text(&options, CLU_INIT, "random", 6);
+	fit_rows(&f, &rows, k, &options, NULL);
+	for (size_t i = 0; i < f.trace_count && f.trace[i].run == 1; i++)
+		last = f.trace[i].objective;
+	ok(f.status == CLU_OK && last < best * 1.1,
+	   "%s: the first run keeps exchanges that gain for sure, tol %g", name, tol);
+	printf("# it ends at %.4f of the best\n", last / best);
+	free_fit(&f);
+	free_rows(&rows);
+}
+
 int
 main(void)
 {
@@ -87,5 +108,7 @@ main(void)
 	check_tolerance("s2", 15, 1.32791095e13, "random");
 	check_tolerance("birch1", 100, 9.277303e13, "random");
 	check_tolerance("letter", 26, 611566.588, "k-means++");
+	check_sure_exchanges("birch1", 100, 9.277303e13, 0);
+	check_sure_exchanges("birch1", 100, 9.277303e13, 1e-4);
 	return finish_tests();
 }
