@@ -8,8 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-#define FILTER_CENTERS 12 /* with fewer centres, the exact kernel alone is faster */
-#define QUEUE_STEP 256	  /* points whose gaps are looked at together */
+#define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
+#define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
+#define QUEUE_STEP 256			/* points whose gaps are looked at together */
 
 /* ---- the frame ---- */
 
@@ -212,7 +213,8 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	if (a->gaps_known)
 		measure_ways(a, previous);
 	clu_pack_centers(center, a->k, a->d, a->packed);
-	a->filtered = a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && !doubts;
+	a->filtered =
+		a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && a->k <= MOST_FILTERED && !doubts;
 	if (a->filtered)
 		pack_for_filter(a);
 	a->scanned = a->doubtful = 0;

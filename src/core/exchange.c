@@ -303,7 +303,7 @@ clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *verbs, bool converg
 	clu_exchange   *exchange = &hard->exchange;
 	clu_improvement improvement;
 
-	if (fit->model.k > MOST_CLUSTERS)
+	if (fit->model.k > MOST_CLUSTERS || fit->objective == 0)
 		return CLU_FINAL;
 	if (exchange->trying && !(converged && fit->objective < exchange->saved_objective * (1 - 1e-9)))
 		restore_saved(fit);
@@ -319,7 +319,10 @@ clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *verbs, bool converg
 		verbs->price(fit, random);
 		save(fit);
 		if (exchange_for_sure(fit, verbs))
+		{
+			hard->last_objective = INFINITY; /* the next step has none before it to compare with */
 			return CLU_BETTER;
+		}
 	}
 	improvement = try_exchange(fit, verbs);
 	return improvement == CLU_FINAL ? try_start(fit, verbs, random) : improvement;

@@ -33,8 +33,8 @@
 #define SAMPLE_PER_CLUSTER 200
 #define UNFINISHED 2		/* iterations of an unfinished clustering */
 #define POWER_ITERATIONS 10 /* enough for a direction that is to be seen along */
-#define MOST_RETRIES 2 /* after a run that ended on a singularity */
-#define LONGER 8	   /* are the trials then followed */
+#define MOST_RETRIES 2		/* after a run that ended on a singularity */
+#define LONGER 8			/* are the trials then followed */
 
 /*
  * How many trials and how long, by the work of one iteration in multiplications: small fits can

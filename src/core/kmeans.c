@@ -142,7 +142,10 @@ refit(clu_fit *fit)
 		finish_sums(fit);
 	}
 	for (int c = 0; c < fit->model.k; c++)
+	{
 		objective = clu_dd_add(objective, clu_dd_negate(refit_center(fit, c)));
+		clu_check(fit->interrupt);
+	}
 	state->hard.last_objective = fit->objective;
 	fit->objective = clu_dd_value(objective);
 	if (fit->objective < NOISE * state->hard.frame.spread.hi)

@@ -28,7 +28,7 @@ enum
 /* One step of a fit, for cluster_trace. */
 typedef struct clu_trace
 {
-	uint32_t run;		/* 1 .. n_init */
+	uint32_t run;		/* 1 ..: starts and attempts; not all need have a step */
 	uint32_t iteration; /* 1 .. */
 	double	 objective; /* with the centres that the refit of this iteration made */
 	uint64_t changed;	/* points that changed their cluster in it */

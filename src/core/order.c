@@ -174,21 +174,25 @@ const uint64_t *
 clu_order_words(clu_order *order, size_t n, const clu_interrupt *interrupt)
 {
 	uint64_t *from = order->key, *to = order->spare_key, *swap;
+	uint32_t *count = order->count;
 
 	memset(order->count, 0, WORD_DIGITS * DIGIT_SIZE * sizeof(uint32_t));
 	for (size_t i = 0; i < n; i++)
+	{
 		for (int digit = 0; digit < WORD_DIGITS; digit++)
-			order
-				->count[digit * DIGIT_SIZE + (from[i] >> (32 + digit * DIGIT_BITS)) % DIGIT_SIZE]++;
+			count[digit * DIGIT_SIZE + (from[i] >> (32 + digit * DIGIT_BITS)) % DIGIT_SIZE]++;
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
 	for (int digit = 0; digit < WORD_DIGITS; digit++)
 	{
-		uint32_t *count = order->count + digit * DIGIT_SIZE;
+		uint32_t *here = count + digit * DIGIT_SIZE;
 		int		  shift = 32 + digit * DIGIT_BITS;
 
 		clu_check(interrupt);
-		if (count[(from[0] >> shift) % DIGIT_SIZE] == n)
+		if (here[(from[0] >> shift) % DIGIT_SIZE] == n)
 			continue;
-		scatter(from, to, n, count, shift, interrupt);
+		scatter(from, to, n, here, shift, interrupt);
 		swap = from;
 		from = to;
 		to = swap;
@@ -220,13 +224,19 @@ sort_by_column(const sorter *s, uint32_t *index, bool *tied, size_t n, int colum
 	while (((most - least) >> shift) > UINT32_MAX)
 		shift++;
 	for (size_t i = 0; i < n; i++)
+	{
 		key[i] = ((key[i] - least) >> shift) << 32 | index[i];
+		if (i % CHECK_ROWS == 0)
+			clu_check(s->interrupt);
+	}
 	sorted = clu_order_words(s->order, n, s->interrupt);
 	for (size_t i = 0; i < n; i++)
 	{
 		index[i] = (uint32_t) sorted[i];
 		if (i > 0)
 			tied[i] = sorted[i] >> 32 == sorted[i - 1] >> 32;
+		if (i % CHECK_ROWS == 0)
+			clu_check(s->interrupt);
 	}
 	return true;
 }
@@ -250,7 +260,7 @@ sort_run(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 {
 	while (n >= SHORT_RUN)
 	{
-		size_t longest = 0, longest_at = 0;
+		size_t longest = 0, longest_at = 0, looked = 0;
 
 		if (!sort_by_column(s, index, tied, n, column))
 		{
@@ -262,6 +272,8 @@ sort_run(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 		for (size_t at = 0, length; at < n; at += length)
 		{
 			length = run_length(tied, at, n);
+			if (++looked % CHECK_ROWS == 0)
+				clu_check(s->interrupt);
 			if (length > longest)
 			{
 				longest = length;
@@ -271,6 +283,8 @@ sort_run(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 		for (size_t at = 0, length; at < n && longest > 1; at += length)
 		{
 			length = run_length(tied, at, n);
+			if (++looked % CHECK_ROWS == 0)
+				clu_check(s->interrupt);
 			if (at != longest_at && length > 1)
 				sort_run(s, index + at, tied + at, length, column);
 		}
@@ -294,6 +308,10 @@ clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *inte
 		order->tied[0] = false;
 	sort_run(&s, order->index, order->tied, rows->n, 0);
 	for (size_t i = 0; i < rows->n; i++)
+	{
 		distinct += !order->tied[i];
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
 	return distinct;
 }

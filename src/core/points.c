@@ -112,7 +112,7 @@ find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrup
 			high[j] = value > high[j] ? value : high[j];
 			least[j] = size < least[j] ? size : least[j];
 		}
-		if (i % CHECK_ROWS == 0)
+		if (i % CHECK_ROWS == 0 || d > CHECK_ROWS / 64)
 			clu_check(interrupt);
 	}
 	for (size_t j = 0; j < d; j++)
@@ -363,7 +363,8 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 			points->w[to] = w;
 		points->largest_weight = CLU_MAX(points->largest_weight, w);
 		points->least_weight = CLU_MIN(points->least_weight, w);
-		if (to++ % CHECK_ROWS == 0)
+		to++;
+		if (first / CHECK_ROWS != end / CHECK_ROWS || (size_t) rows->d > CHECK_ROWS / 64)
 			clu_check(interrupt);
 	}
 	if ((rows->w == NULL && points->n == rows->n) ||

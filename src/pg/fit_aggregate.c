@@ -486,7 +486,9 @@ warn_not_converged(FunctionCallInfo fcinfo, const clu_model *model)
 		return;
 	fcinfo->flinfo->fn_extra = &warned;
 	ereport(WARNING, (errmsg("%s fit did not converge", clu_algorithm_name(model->algorithm)),
-					  errdetail("It stopped after " INT64_FORMAT " iterations.", model->iterations),
+					  errdetail_plural("It stopped after " INT64_FORMAT " iteration.",
+									   "It stopped after " INT64_FORMAT " iterations.",
+									   (unsigned long) model->iterations, model->iterations),
 					  errhint("Increase the option \"max_iter\" or \"tol\"; cluster_info shows "
 							  "which models have converged.")));
 }

@@ -149,7 +149,8 @@ clustering_cluster_components(PG_FUNCTION_ARGS)
 			put(&to, covariance_of(model, c), true);
 		else
 			put(&to, (Datum) 0, false);
-		put(&to, Float8GetDatum(model->cost[c]), fitted && !clu_model_is_mixture(model));
+		put(&to, Float8GetDatum(model->cost[c]),
+			fitted && !clu_model_is_mixture(model) && !clu_model_is_soft(model));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -232,7 +232,7 @@ clu_pg_report(clu_status status, const clu_error *error)
 			break;
 		case CLU_UNDERFLOW:
 			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-							errmsg("distances are out of the range of double precision"),
+							errmsg("numbers are out of the range of double precision"),
 							detail_reason(error)));
 			break;
 	}
