@@ -217,14 +217,15 @@ softmax(double *a, int kp, int n, double *log_sum)
 	{
 		int rows = CLU_MIN(n - first, STAGE_ROWS);
 
+		/* of the rows that the last stage may lack */
+		for (int i = 0; i < STAGE_ROWS; i++)
+			largest[i] = 0, sum[i] = 1;
 		row_maxima(a, kp, rows, largest);
 		row_exponentials(a, kp, rows, largest);
 		row_sums(a, kp, rows, sum);
 		for (int i = 0; i < rows; i++)
 			sum[i] = sum[i] > 0 ? sum[i] : 1; /* the maximum was -infinity */
 		divide_rows(a, kp, rows, sum);
-		for (int i = rows; i < STAGE_ROWS; i++)
-			largest[i] = 0, sum[i] = 1;
 		for (int i = 0; i < STAGE_ROWS; i++)
 			largest[i] += clu_log_inline(sum[i]);
 		memcpy(log_sum + first, largest, (size_t) rows * sizeof(double));

@@ -192,3 +192,9 @@ SELECT gmm_fit(ARRAY[v * 1e200, v], 1) FROM generate_series(1, 9) AS v;
 
 DROP TABLE faithful, iris, model;
 DROP FUNCTION likelihood, rounded;
+
+-- Groups in a line are found, though a third column varies more than the others within them.
+SELECT bool_and(abs(size - 2000) < 1)
+FROM (SELECT gmm_fit(ARRAY[i % 3 * 8 + a, i % 3 * 4 + b, a * b], 3) AS m
+      FROM (SELECT i, 1 + sin(i) AS a, 1 + cos(i * 1.7) AS b FROM generate_series(1, 6000) i) s) f,
+     cluster_components(m);

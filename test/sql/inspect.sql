@@ -125,3 +125,7 @@ SELECT cluster_components(substr(plain, 1, 100)) FROM fit;
 SELECT cluster_trace(set_byte(plain, 200, 255 - get_byte(plain, 200))) FROM fit;
 
 DROP TABLE point, fit;
+
+-- Clusters of soft K-means share every point: none has an objective of its own.
+SELECT bool_and(objective IS NULL)
+FROM (SELECT kmeans_fit(ARRAY[g % 2, g], 2, '{"beta": 1}') AS m FROM generate_series(1, 9) g) f, cluster_components(m);
