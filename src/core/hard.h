@@ -44,6 +44,26 @@ void clu_hard_begin(clu_fit *fit);
 void clu_hard_reset(clu_fit *fit);
 
 /*
+ * Assign a block, and move the points that changed their cluster.  Inline, so that the move is no
+ * call through a pointer: in the first pass all points move.
+ */
+static inline void
+clu_hard_accumulate(clu_fit *fit, const clu_block *block, clu_move_point move)
+{
+	clu_hard	   *hard = fit->state;
+	const uint32_t *label = hard->assigner.label + block->first;
+	size_t changed = clu_assign_block(&hard->assigner, block, hard->changes, fit->interrupt);
+
+	for (size_t i = 0; i < changed; i++)
+	{
+		uint32_t point = hard->changes[i].point;
+
+		move(fit, block, point, hard->changes[i].from, label[point]);
+	}
+	fit->changed += changed;
+}
+
+/*
  * A cluster without points takes the point that is farthest from its centre, out of a cluster
  * that keeps at least one other; the lowest-numbered empty cluster first, and the first of equally
  * far points in the order of the points.

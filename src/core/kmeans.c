@@ -70,17 +70,7 @@ move_point(clu_fit *fit, const clu_block *block, uint32_t point, uint32_t from, 
 static void
 accumulate(clu_fit *fit, const clu_block *block)
 {
-	clu_hard	   *hard = fit->state;
-	const uint32_t *label = hard->assigner.label + block->first;
-	size_t changed = clu_assign_block(&hard->assigner, block, hard->changes, fit->interrupt);
-
-	for (size_t i = 0; i < changed; i++)
-	{
-		uint32_t point = hard->changes[i].point;
-
-		move_point(fit, block, point, hard->changes[i].from, label[point]);
-	}
-	fit->changed += changed;
+	clu_hard_accumulate(fit, block, move_point);
 }
 
 static bool
