@@ -78,7 +78,7 @@ def fit_from_start(bench, x, k, iterations):
 
 @workload("K-medians 200,000 x 8, k=10")
 def _(bench):
-    fit_from_start(bench, heavy_tails(200_000, 8, 10), 10, 50)
+    fit_from_start(bench, heavy_tails(200_000, 8, 10), 10, 20)
 
 
 @workload("K-medians 200,000 x 8, k=50")
