@@ -10,6 +10,7 @@
 #include "hard.h"
 
 #define MOST_ROUNDS 50
+#define CHECK_POINTS 65536 /* of light work between two checks for interrupts */
 #define MOST_CLUSTERS 5000 /* all pairs are looked at; beyond, that takes too long */
 #define WORTH_A_ROUND 2e-4 /* what a round must have gained for another one */
 #define HOPELESS_STEPS 30  /* steps like the last one that may be missing to break even */
@@ -40,7 +41,7 @@ clu_exchange_reset(clu_exchange *exchange)
 
 /* List the points of each cluster: member[first[c] .. first[c + 1]). */
 static void
-list_members(clu_hard *hard, size_t n, int k)
+list_members(clu_hard *hard, size_t n, int k, const clu_interrupt *interrupt)
 {
 	uint32_t *label = hard->assigner.label;
 	uint32_t *member = hard->seeder.member;
@@ -48,11 +49,19 @@ list_members(clu_hard *hard, size_t n, int k)
 
 	memset(first, 0, ((size_t) k + 1) * sizeof(size_t));
 	for (size_t i = 0; i < n; i++)
+	{
 		first[label[i] + 1]++;
+		if (i % CHECK_POINTS == 0)
+			clu_check(interrupt);
+	}
 	for (int c = 0; c < k; c++)
 		first[c + 1] += first[c];
 	for (size_t i = 0; i < n; i++)
+	{
 		member[first[label[i]]++] = (uint32_t) i;
+		if (i % CHECK_POINTS == 0)
+			clu_check(interrupt);
+	}
 	for (int c = k; c > 0; c--)
 		first[c] = first[c - 1];
 	first[0] = 0;
@@ -315,7 +324,7 @@ clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *verbs, bool converg
 	else
 	{
 		exchange->rounds++;
-		list_members(hard, fit->points->n, fit->model.k);
+		list_members(hard, fit->points->n, fit->model.k, fit->interrupt);
 		verbs->price(fit, random);
 		save(fit);
 		if (exchange_for_sure(fit, verbs))
