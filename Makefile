@@ -108,7 +108,7 @@ $(UNIT)/core.a: $(UNIT_CORE_OBJS)
 	$(AR) rcs $@ $^
 
 $(UNIT)/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefile
-	$(UNIT_COMPILE) -o $@ $< $(UNIT)/core.a -lm
+	$(UNIT_COMPILE) -pthread -o $@ $< $(UNIT)/core.a -lm
 
 # ---- everything, on a machine that has nothing but make ----
 

@@ -88,7 +88,7 @@ filter_groups(int k)
 
 void
 clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
-				  int d)
+				  int d, int members)
 {
 	size_t padded = clu_size_product((size_t) filter_groups(k), (size_t) clu_kernel->filter_group);
 	size_t dims = (size_t) d;
@@ -102,10 +102,25 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 	CLU_TAKE(arena, assigner->filter_packed, clu_size_product(padded, dims));
 	CLU_TAKE(arena, assigner->half_norm, padded);
 	CLU_TAKE(arena, assigner->way, (size_t) k);
-	CLU_TAKE(arena, assigner->filter_panel, dims * CLU_LANES);
-	CLU_TAKE(arena, assigner->panel, dims * CLU_LANES);
-	CLU_TAKE(arena, assigner->distance, (size_t) k + CLU_GROUP);
-	CLU_TAKE(arena, assigner->row, dims);
+	assigner->members = members;
+	CLU_TAKE(arena, assigner->member, (size_t) members);
+	for (int m = 0; m < members; m++)
+	{
+		clu_assign_member  measured;
+		clu_assign_member *member = assigner->member == NULL ? &measured : &assigner->member[m];
+
+		CLU_TAKE(arena, member->filter_panel, dims * CLU_LANES);
+		CLU_TAKE(arena, member->panel, dims * CLU_LANES);
+		CLU_TAKE(arena, member->distance, (size_t) k + CLU_GROUP);
+		CLU_TAKE(arena, member->row, dims);
+	}
+}
+
+static void
+forget_doubts(clu_assigner *assigner)
+{
+	for (int m = 0; m < assigner->members; m++)
+		assigner->member[m].scanned = assigner->member[m].doubtful = 0;
 }
 
 void
@@ -116,7 +131,7 @@ clu_assign_reset(clu_assigner *assigner, size_t n)
 		assigner->label[i] = CLU_NO_LABEL;
 		assigner->gap[i] = 0;
 	}
-	assigner->scanned = assigner->doubtful = 0;
+	forget_doubts(assigner);
 }
 
 /* Centres as the filter reads them: centred, scaled, in groups, with half their squared norm. */
@@ -176,7 +191,7 @@ way_of(const clu_assigner *a, const double *from, const double *to)
 static void
 measure_ways(clu_assigner *a, const double *previous)
 {
-	double *way = a->distance; /* scratch */
+	double *way = a->member[0].distance; /* scratch */
 	double	longest = 0, second = 0;
 	int		which = -1;
 
@@ -203,10 +218,24 @@ measure_ways(clu_assigner *a, const double *previous)
 	}
 }
 
+/* Whether the filter could not decide for many of the points that it saw in the last pass. */
+static bool
+filter_doubts(const clu_assigner *a)
+{
+	size_t scanned = 0, doubtful = 0;
+
+	for (int m = 0; m < a->members; m++)
+	{
+		scanned += a->member[m].scanned;
+		doubtful += a->member[m].doubtful;
+	}
+	return doubtful * 8 > scanned && scanned > 0;
+}
+
 void
 clu_assign_prepare(clu_assigner *a, const double *center, const double *previous)
 {
-	bool doubts = a->doubtful * 8 > a->scanned && a->scanned > 0;
+	bool doubts = filter_doubts(a);
 
 	a->center = center;
 	a->gaps_known = previous != NULL;
@@ -217,19 +246,20 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 		a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && a->k <= MOST_FILTERED && !doubts;
 	if (a->filtered)
 		pack_for_filter(a);
-	a->scanned = a->doubtful = 0;
+	forget_doubts(a);
 }
 
 /* ---- one panel ---- */
 
 typedef struct pass
 {
-	clu_assigner	*a;
-	const clu_block *block;
-	uint32_t		*label; /* of the block */
-	float			*gap;
-	clu_change		*changes;
-	size_t			 changed;
+	const clu_assigner *a;
+	clu_assign_member  *own;
+	const clu_block	   *block;
+	uint32_t		   *label; /* of the block */
+	float			   *gap;
+	clu_change		   *changes;
+	size_t				changed;
 } pass;
 
 static void
@@ -265,16 +295,16 @@ exact_gap(const clu_assigner *a, double least, double second)
 static void
 settle_exactly(pass *p, uint32_t point)
 {
-	clu_assigner *a = p->a;
-	const double *x = clu_row(p->block->x, p->block->width, point, a->d, a->row);
-	double		  least = INFINITY, second = INFINITY;
-	uint32_t	  label = 0;
+	const clu_assigner *a = p->a;
+	const double	   *x = clu_row(p->block->x, p->block->width, point, a->d, p->own->row);
+	double				least = INFINITY, second = INFINITY;
+	uint32_t			label = 0;
 
 	clu_kernel->point_distances(a->metric, x, a->d, a->packed, (a->k + CLU_GROUP - 1) / CLU_GROUP,
-								a->distance);
+								p->own->distance);
 	for (int c = 0; c < a->k; c++)
 	{
-		double distance = a->distance[c];
+		double distance = p->own->distance[c];
 
 		if (distance < least)
 		{
@@ -291,11 +321,11 @@ settle_exactly(pass *p, uint32_t point)
 static void
 scan_exactly(pass *p, const uint32_t *queue, int n)
 {
-	clu_assigner *a = p->a;
-	double		  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], gap[CLU_LANES];
+	const clu_assigner *a = p->a;
+	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], gap[CLU_LANES];
 
-	clu_panel_fill(a->panel, p->block->x, p->block->width, a->d, queue, n);
-	clu_kernel->nearest(a->metric, a->panel, a->d, a->center, a->k, least, second, index);
+	clu_panel_fill(p->own->panel, p->block->x, p->block->width, a->d, queue, n);
+	clu_kernel->nearest(a->metric, p->own->panel, a->d, a->center, a->k, least, second, index);
 	for (int lane = 0; lane < CLU_LANES; lane++)
 		gap[lane] = exact_gap(a, least[lane], second[lane]);
 	for (int lane = 0; lane < n; lane++)
@@ -321,7 +351,7 @@ fill_filter_panel(const pass *p, const uint32_t *queue, int n, float *restrict n
 {
 	const double *restrict shift = p->a->frame->shift;
 	const void *restrict x = p->block->x;
-	float *restrict panel = p->a->filter_panel;
+	float *restrict panel = p->own->filter_panel;
 	double unit = p->a->frame->unit;
 	int	   d = p->a->d;
 
@@ -340,16 +370,16 @@ fill_filter_panel(const pass *p, const uint32_t *queue, int n, float *restrict n
 static void
 scan_filtered(pass *p, const uint32_t *queue, int n)
 {
-	clu_assigner *a = p->a;
-	float		  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], norm[CLU_LANES];
-	double		  u = FLT_EPSILON / 2, d = a->d;
-	double		  gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
-	double		  widest = a->largest_norm;
+	const clu_assigner *a = p->a;
+	float				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], norm[CLU_LANES];
+	double				u = FLT_EPSILON / 2, d = a->d;
+	double				gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
+	double				widest = a->largest_norm;
 
 	fill_filter_panel(p, queue, n, norm);
-	clu_kernel->filter(a->filter_panel, a->d, a->filter_packed, a->half_norm, filter_groups(a->k),
-					   least, second, index);
-	a->scanned += (size_t) n;
+	clu_kernel->filter(p->own->filter_panel, a->d, a->filter_packed, a->half_norm,
+					   filter_groups(a->k), least, second, index);
+	p->own->scanned += (size_t) n;
 	for (int lane = 0; lane < n; lane++)
 	{
 		double squared = norm[lane];
@@ -362,7 +392,7 @@ scan_filtered(pass *p, const uint32_t *queue, int n)
 
 		if (!((double) second[lane] - (double) least[lane] > 2 * error))
 		{
-			a->doubtful++;
+			p->own->doubtful++;
 			settle_exactly(p, queue[lane]);
 			continue;
 		}
@@ -412,10 +442,15 @@ queue_points(pass *p, uint32_t *restrict queue, int queued, size_t first, size_t
 }
 
 size_t
-clu_assign_block(clu_assigner *a, const clu_block *block, clu_change *changes,
+clu_assign_block(clu_assigner *a, int member, const clu_block *block, clu_change *changes,
 				 const clu_interrupt *interrupt)
 {
-	pass	 p = {a, block, a->label + block->first, a->gap + block->first, changes, 0};
+	pass	 p = {.a = a,
+				  .own = &a->member[member],
+				  .block = block,
+				  .label = a->label + block->first,
+				  .gap = a->gap + block->first,
+				  .changes = changes};
 	uint32_t queue[QUEUE_STEP + CLU_LANES];
 	int		 queued = 0;
 

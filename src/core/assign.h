@@ -41,6 +41,20 @@ typedef struct clu_frame
 	double *panel;
 } clu_frame;
 
+/* What somebody who assigns points needs for himself. */
+typedef struct clu_assign_member
+{
+	/* of one pass, to choose the way of the next */
+	size_t scanned;
+	size_t doubtful; /* points that the filter could not decide */
+
+	/* scratch for one panel */
+	float  *filter_panel;
+	double *panel;
+	double *distance; /* k, padded */
+	double *row;
+} clu_assign_member;
+
 typedef struct clu_assigner
 {
 	clu_metric		 metric;
@@ -62,15 +76,9 @@ typedef struct clu_assigner
 	bool		  gaps_known;
 	bool		  filtered; /* the filter is worth its while */
 
-	/* of one pass, to choose the way of the next */
-	size_t scanned;
-	size_t doubtful; /* points that the filter could not decide */
-
-	/* scratch for one panel */
-	float  *filter_panel;
-	double *panel;
-	double *distance; /* k, padded */
-	double *row;
+	/* one for every member of the team */
+	int				   members;
+	clu_assign_member *member;
 } clu_assigner;
 
 typedef struct clu_change
@@ -83,7 +91,7 @@ void clu_frame_layout(clu_frame *frame, clu_arena *arena, int d);
 void clu_frame_measure(clu_frame *frame, const clu_points *points, const clu_interrupt *interrupt);
 
 void clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
-					   int d);
+					   int d, int members);
 
 /* Forget all labels. */
 void clu_assign_reset(clu_assigner *assigner, size_t n);
@@ -95,8 +103,8 @@ void clu_assign_reset(clu_assigner *assigner, size_t n);
 void clu_assign_prepare(clu_assigner *assigner, const double *center, const double *previous);
 
 /* Assign a block; the labels that changed are listed in changes (room for block->n). */
-size_t clu_assign_block(clu_assigner *assigner, const clu_block *block, clu_change *changes,
-						const clu_interrupt *interrupt);
+size_t clu_assign_block(clu_assigner *assigner, int member, const clu_block *block,
+						clu_change *changes, const clu_interrupt *interrupt);
 
 /* Distances of a block's points to the centre of their own label, exactly. */
 void clu_own_distances(clu_metric metric, const clu_block *block, const double *center,

@@ -268,10 +268,11 @@ add_to_sizes(clu_bernoulli *state, const clu_block *block)
 }
 
 static void
-accumulate(clu_fit *fit, const clu_block *block)
+accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	clu_bernoulli *state = fit->state;
 
+	(void) member;
 	expect(fit, block);
 	if (state->sizes_only)
 		add_to_sizes(state, block);
@@ -361,7 +362,7 @@ clu_bernoulli_iterate(clu_fit *fit, const clu_points *points)
 	{
 		clu_block block = clu_points_block(points, i);
 
-		accumulate(fit, &block);
+		accumulate(fit, &block, 0);
 		clu_check(fit->interrupt);
 	}
 	maximise(fit);
@@ -383,7 +384,7 @@ finish(clu_fit *fit)
 	{
 		clu_block block = clu_points_block(fit->points, i);
 
-		accumulate(fit, &block);
+		accumulate(fit, &block, 0);
 		clu_check(fit->interrupt);
 	}
 	state->sizes_only = false;
@@ -417,8 +418,9 @@ statistics(clu_fit *fit, clu_statistic *list)
 }
 
 static void
-collect(clu_fit *fit)
+collect(clu_fit *fit, int member)
 {
+	(void) member;
 	unfold(fit->state);
 }
 

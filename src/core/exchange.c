@@ -80,8 +80,10 @@ clu_exchange_draw(clu_fit *fit, const uint32_t *member, size_t count, const doub
 	{
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
-		clu_panel_fill(hard->assigner.panel, points->x, points->width, points->d, member + i, n);
-		clu_kernel->distances(hard->metric, hard->assigner.panel, points->d, from, 1, distance);
+		clu_panel_fill(hard->assigner.member[0].panel, points->x, points->width, points->d,
+					   member + i, n);
+		clu_kernel->distances(hard->metric, hard->assigner.member[0].panel, points->d, from, 1,
+							  distance);
 		for (int lane = 0; lane < n; lane++)
 		{
 			scratch[i + (size_t) lane] =

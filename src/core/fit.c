@@ -67,22 +67,56 @@ clu_fit_layout(clu_fit *fit, clu_arena *arena)
 	fit->verbs->layout(fit, arena);
 }
 
-/* One pass over all points with the parameters as they are. */
-static void
-pass(clu_fit *fit)
+/* ---- a pass over the points ---- */
+
+/* The fit as a member of the team sees it: with functions of its own process. */
+static clu_fit
+seen_by_member(const clu_fit *fit, const clu_interrupt *interrupt)
 {
-	size_t blocks = clu_points_blocks(fit->points);
+	clu_fit seen = *fit;
 
-	fit->changed = 0;
-	fit->verbs->prepare(fit);
-	for (size_t i = 0; i < blocks; i++)
+	seen.verbs = clu_fit_verbs(fit->model.algorithm, &fit->model.options);
+	seen.interrupt = interrupt;
+	return seen;
+}
+
+static void
+pass_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	clu_fit fit = seen_by_member(work, interrupt);
+	size_t	block, end;
+
+	for (clu_points_share(fit.points, item, &block, &end); block < end; block++)
 	{
-		clu_block block = clu_points_block(fit->points, i);
+		clu_block at = clu_points_block(fit.points, block);
 
-		fit->verbs->accumulate(fit, &block);
-		clu_check(fit->interrupt);
+		fit.verbs->accumulate(&fit, &at, member);
+		clu_check(interrupt);
 	}
 }
+
+static void
+collect_share(void *work, size_t item, int member)
+{
+	clu_fit fit = seen_by_member(work, NULL);
+
+	(void) item;
+	if (fit.verbs->collect != NULL)
+		fit.verbs->collect(&fit, member);
+}
+
+const clu_task clu_pass_task = {pass_share, collect_share};
+
+void
+clu_fit_pass(clu_fit *fit)
+{
+	fit->changed = 0;
+	fit->verbs->prepare(fit);
+	clu_team_run(fit->verbs->shared ? fit->team : NULL, CLU_JOB_PASS, fit,
+				 clu_points_shares(fit->points), fit->interrupt);
+}
+
+/* ---- runs ---- */
 
 static void
 record(clu_fit *fit)
@@ -107,7 +141,7 @@ run(clu_fit *fit)
 
 	for (;;)
 	{
-		pass(fit);
+		clu_fit_pass(fit);
 		fit->converged = fit->verbs->settled(fit);
 		if (fit->verbs->late_objective && fit->iteration > 0)
 			record(fit);

@@ -15,6 +15,7 @@
 #include "model.h"
 #include "points.h"
 #include "random.h"
+#include "team.h"
 
 typedef struct clu_fit clu_fit;
 
@@ -48,6 +49,9 @@ typedef struct clu_verbs
 	 */
 	bool late_objective;
 
+	/* Passes may be shared out among the members of a team. */
+	bool shared;
+
 	/* Divide the memory of the algorithm's own state; fit->state is its root. */
 	void (*layout)(clu_fit *fit, clu_arena *arena);
 
@@ -66,8 +70,19 @@ typedef struct clu_verbs
 	/* Derive tables from the parameters, before a pass over the blocks. */
 	void (*prepare)(clu_fit *fit);
 
-	/* Assignment or E-step of one block, adding to the statistics. */
-	void (*accumulate)(clu_fit *fit, const clu_block *block);
+	/*
+	 * Assignment or E-step of one block, adding to the statistics of a member of the team.  It's
+	 * called for several members at once, in several processes: all that it writes is of the
+	 * points of the block, or the member's.
+	 */
+	void (*accumulate)(clu_fit *fit, const clu_block *block, int member);
+
+	/*
+	 * Add what a member has gathered to the statistics of all, and clear it.  Called in turn,
+	 * after every share of the points; NULL where the order doesn't matter, and settled or refit
+	 * bring the statistics together.
+	 */
+	void (*collect)(clu_fit *fit, int member);
 
 	/* Whether the pass found the run at its end: a fixed point, or gain below tol. */
 	bool (*settled)(clu_fit *fit);
@@ -89,12 +104,11 @@ typedef struct clu_verbs
 
 	/*
 	 * For steps (step_soft.c), where the blocks are all that is seen of the points.  First, begin
-	 * by the parameters in fit->model instead of the points, before adopt.  Then, the statistics;
-	 * and bring what accumulate has set aside into them, where it does (else NULL).
+	 * by the parameters in fit->model instead of the points, before adopt.  Then, the statistics
+	 * that collect adds to.
 	 */
 	clu_status (*begin_step)(clu_fit *fit);
 	int (*statistics)(clu_fit *fit, clu_statistic *list);
-	void (*collect)(clu_fit *fit);
 } clu_verbs;
 
 struct clu_fit
@@ -105,6 +119,7 @@ struct clu_fit
 	int64_t				 skipped;
 	const clu_model		*start_model; /* NULL: start from k */
 	const clu_interrupt *interrupt;
+	clu_team			*team; /* NULL: nobody helps; else the fit lies in memory that all see */
 	void (*trace)(void *context, const clu_trace *entry); /* may be NULL */
 	void	  *trace_context;
 	clu_error *error;
@@ -138,6 +153,11 @@ clu_in_input_units(const clu_fit *fit, double objective)
 		objective *= fit->points->unit;
 	return objective * fit->points->weight_unit;
 }
+
+/* One pass over all points with the parameters as they are. */
+void clu_fit_pass(clu_fit *fit);
+
+extern const clu_task clu_pass_task;
 
 /* The verbs for an algorithm and its options; NULL where there are none. */
 const clu_verbs *clu_fit_verbs(clu_algorithm algorithm, const clu_options *options);

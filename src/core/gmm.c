@@ -281,8 +281,9 @@ statistics(clu_fit *fit, clu_statistic *list)
 }
 
 static void
-collect(clu_fit *fit)
+collect(clu_fit *fit, int member)
 {
+	(void) member;
 	clu_gmm_flush(fit->state);
 }
 
@@ -350,10 +351,11 @@ prepare(clu_fit *fit)
 }
 
 static void
-accumulate(clu_fit *fit, const clu_block *block)
+accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	clu_gmm *state = fit->state;
 
+	(void) member;
 	clu_gmm_accumulate(state, &fit->model, &state->frame, block, fit->interrupt);
 }
 
@@ -402,7 +404,7 @@ finish(clu_fit *fit)
 	{
 		clu_block block = clu_points_block(fit->points, b);
 
-		accumulate(fit, &block);
+		accumulate(fit, &block, 0);
 		clu_check(fit->interrupt);
 	}
 	clu_gmm_close(state);

@@ -16,15 +16,26 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 
 	hard->metric = metric;
 	clu_frame_layout(&hard->frame, arena, d);
-	clu_assign_layout(&hard->assigner, arena, metric, n, k, d);
+	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_seed_layout(&hard->seeder, arena, metric, n, k, d);
 	clu_exchange_layout(&hard->exchange, arena, k, d);
-	CLU_TAKE(arena, hard->changes, block);
-	CLU_TAKE(arena, hard->distance, block);
 	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
 	CLU_TAKE(arena, hard->row, (size_t) d);
 	CLU_TAKE(arena, hard->cost, (size_t) k);
 	CLU_TAKE(arena, hard->size, (size_t) k);
+	hard->members = clu_team_members(fit->team);
+	CLU_TAKE(arena, hard->member, (size_t) hard->members);
+	for (int m = 0; m < hard->members; m++)
+	{
+		clu_hard_member	 measured;
+		clu_hard_member *member = hard->member == NULL ? &measured : &hard->member[m];
+
+		CLU_TAKE(arena, member->changes, block);
+		CLU_TAKE(arena, member->row, (size_t) d);
+		CLU_TAKE(arena, member->distance, block);
+		CLU_TAKE(arena, member->cost, (size_t) k);
+		CLU_TAKE(arena, member->size, (size_t) k);
+	}
 }
 
 void
@@ -75,6 +86,8 @@ clu_hard_prepare(clu_fit *fit)
 	memcpy(hard->previous, fit->model.center,
 		   (size_t) fit->model.k * (size_t) fit->model.d * sizeof(double));
 	hard->has_previous = true;
+	for (int m = 0; m < hard->members; m++)
+		hard->member[m].changed = 0;
 }
 
 bool
@@ -83,6 +96,8 @@ clu_hard_settled(clu_fit *fit)
 	clu_hard *hard = fit->state;
 	double	  tol = clu_option_number(&fit->model.options, CLU_TOL);
 
+	for (int m = 0; m < hard->members; m++)
+		fit->changed += hard->member[m].changed;
 	if (fit->changed == 0 || clu_exchange_hopeless(fit))
 		return true;
 	return tol > 0 && hard->last_objective < INFINITY &&
@@ -134,7 +149,7 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 				farthest = i;
 		count[label[farthest]]--;
 		count[c] = 1;
-		move(fit, &all, (uint32_t) farthest, label[farthest], (uint32_t) c);
+		move(fit, 0, &all, (uint32_t) farthest, label[farthest], (uint32_t) c);
 		label[farthest] = (uint32_t) c;
 		hard->assigner.gap[farthest] = 0;
 		fit->changed++;
@@ -143,6 +158,68 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 }
 
 /* ---- figures of the final model ---- */
+
+static void
+clear_figures(clu_dd *cost, clu_dd *size, int k)
+{
+	memset(cost, 0, (size_t) k * sizeof(clu_dd));
+	memset(size, 0, (size_t) k * sizeof(clu_dd));
+}
+
+static void
+figures_of_block(const clu_fit *fit, const clu_block *block, int member,
+				 const clu_interrupt *interrupt)
+{
+	clu_hard		*hard = fit->state;
+	clu_hard_member *own = &hard->member[member];
+	const uint32_t	*label = hard->assigner.label + block->first;
+
+	clu_assign_block(&hard->assigner, member, block, own->changes, interrupt);
+	clu_own_distances(hard->metric, block, fit->model.center, label, own->distance, own->row);
+	for (size_t i = 0; i < block->n; i++)
+	{
+		double	w = clu_weight(block->w, i);
+		clu_dd *cost = &own->cost[label[i]], *size = &own->size[label[i]];
+
+		*cost = clu_dd_add_double(*cost, w * own->distance[i]);
+		*size = clu_dd_add_double(*size, w);
+	}
+}
+
+static void
+figures_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_fit	*fit = work;
+	clu_hard		*hard = fit->state;
+	clu_hard_member *own = &hard->member[member];
+	size_t			 block, end;
+
+	clear_figures(own->cost, own->size, fit->model.k);
+	for (clu_points_share(fit->points, item, &block, &end); block < end; block++)
+	{
+		clu_block at = clu_points_block(fit->points, block);
+
+		figures_of_block(fit, &at, member, interrupt);
+		clu_check(interrupt);
+	}
+}
+
+static void
+add_figures(void *work, size_t item, int member)
+{
+	const clu_fit		  *fit = work;
+	clu_hard			  *hard = fit->state;
+	const clu_hard_member *own = &hard->member[member];
+
+	(void) item;
+	for (int c = 0; c < fit->model.k; c++)
+	{
+		hard->cost[c] = clu_dd_add(hard->cost[c], own->cost[c]);
+		hard->size[c] = clu_dd_add(hard->size[c], own->size[c]);
+	}
+}
+
+const clu_task clu_figures_task = {figures_of_share, add_figures};
 
 /* Points are added up in their canonical order, so the sums need not be free of an order. */
 void
@@ -154,25 +231,8 @@ clu_hard_finish(clu_fit *fit)
 
 	clu_hard_reset(fit);
 	clu_hard_prepare(fit);
-	memset(hard->cost, 0, (size_t) model->k * sizeof(clu_dd));
-	memset(hard->size, 0, (size_t) model->k * sizeof(clu_dd));
-	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
-	{
-		clu_block		block = clu_points_block(fit->points, b);
-		const uint32_t *label = hard->assigner.label + block.first;
-
-		clu_assign_block(&hard->assigner, &block, hard->changes, fit->interrupt);
-		clu_own_distances(hard->metric, &block, model->center, label, hard->distance, hard->row);
-		for (size_t i = 0; i < block.n; i++)
-		{
-			double	w = clu_weight(block.w, i);
-			clu_dd *cost = &hard->cost[label[i]], *size = &hard->size[label[i]];
-
-			*cost = clu_dd_add_double(*cost, w * hard->distance[i]);
-			*size = clu_dd_add_double(*size, w);
-		}
-		clu_check(fit->interrupt);
-	}
+	clear_figures(hard->cost, hard->size, model->k);
+	clu_team_run(fit->team, CLU_JOB_FIGURES, fit, clu_points_shares(fit->points), fit->interrupt);
 	for (int c = 0; c < model->k; c++)
 	{
 		objective = clu_dd_add(objective, hard->cost[c]);

@@ -16,6 +16,17 @@
 #include "fit.h"
 #include "seed.h"
 
+/* What a member of the team needs for itself. */
+typedef struct clu_hard_member
+{
+	uint64_t	changed; /* points, in this pass */
+	clu_change *changes; /* of a block */
+	double	   *row;
+	double	   *distance; /* of a block */
+	clu_dd	   *cost;	  /* of a share of the points, per cluster of the final model */
+	clu_dd	   *size;
+} clu_hard_member;
+
 typedef struct clu_hard
 {
 	clu_metric	 metric;
@@ -23,12 +34,14 @@ typedef struct clu_hard
 	clu_assigner assigner;
 	clu_seeder	 seeder;
 	clu_exchange exchange;
-	clu_change	*changes;	   /* of a block */
 	double		*previous;	   /* k * d: the centres of the pass before */
 	bool		 has_previous; /* and the gaps are about them */
 	double		 last_objective;
 	double		*row;
-	double		*distance; /* of a block */
+
+	/* one for every member of the team */
+	int				 members;
+	clu_hard_member *member;
 
 	/* of the final model, per cluster */
 	clu_dd *cost;
@@ -36,8 +49,8 @@ typedef struct clu_hard
 } clu_hard;
 
 /* Take a point from the statistics of one cluster and add it to another's. */
-typedef void (*clu_move_point)(clu_fit *fit, const clu_block *block, uint32_t point, uint32_t from,
-							   uint32_t to);
+typedef void (*clu_move_point)(clu_fit *fit, int member, const clu_block *block, uint32_t point,
+							   uint32_t from, uint32_t to);
 
 void clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_fit *fit);
 void clu_hard_begin(clu_fit *fit);
@@ -48,19 +61,20 @@ void clu_hard_reset(clu_fit *fit);
  * call through a pointer: in the first pass all points move.
  */
 static inline void
-clu_hard_accumulate(clu_fit *fit, const clu_block *block, clu_move_point move)
+clu_hard_accumulate(clu_fit *fit, const clu_block *block, int member, clu_move_point move)
 {
-	clu_hard	   *hard = fit->state;
-	const uint32_t *label = hard->assigner.label + block->first;
-	size_t changed = clu_assign_block(&hard->assigner, block, hard->changes, fit->interrupt);
+	clu_hard		*hard = fit->state;
+	clu_hard_member *own = &hard->member[member];
+	const uint32_t	*label = hard->assigner.label + block->first;
+	size_t changed = clu_assign_block(&hard->assigner, member, block, own->changes, fit->interrupt);
 
 	for (size_t i = 0; i < changed; i++)
 	{
-		uint32_t point = hard->changes[i].point;
+		uint32_t point = own->changes[i].point;
 
-		move(fit, block, point, hard->changes[i].from, label[point]);
+		move(fit, member, block, point, own->changes[i].from, label[point]);
 	}
-	fit->changed += changed;
+	own->changed += changed;
 }
 
 /*
@@ -69,6 +83,8 @@ clu_hard_accumulate(clu_fit *fit, const clu_block *block, clu_move_point move)
  * far points in the order of the points.
  */
 void clu_hard_fill_empty(clu_fit *fit, clu_move_point move);
+
+extern const clu_task clu_figures_task;
 
 /* Verbs as they stand (fit.h). */
 void clu_hard_start(clu_fit *fit, clu_random *random);

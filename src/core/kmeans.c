@@ -22,6 +22,12 @@
 /* What is left of a sum of exact squares, by rounding, where nothing should be. */
 #define NOISE 0x1p-95
 
+static clu_sums *
+sums_of(clu_kmeans *state, int member)
+{
+	return member == 0 ? &state->sums : &state->others[member - 1];
+}
+
 static void
 layout(clu_fit *fit, clu_arena *arena)
 {
@@ -34,6 +40,14 @@ layout(clu_fit *fit, clu_arena *arena)
 		state = &measured;
 	clu_hard_layout(&state->hard, arena, CLU_SQUARED, fit);
 	clu_sums_layout(&state->sums, arena, fit->model.k, fit->model.d);
+	CLU_TAKE(arena, state->others, (size_t) state->hard.members - 1);
+	for (int m = 1; m < state->hard.members; m++)
+	{
+		clu_sums  unused;
+		clu_sums *sums = state->others == NULL ? &unused : sums_of(state, m);
+
+		clu_sums_layout(sums, arena, fit->model.k, fit->model.d);
+	}
 }
 
 static clu_status
@@ -42,7 +56,8 @@ begin(clu_fit *fit)
 	clu_kmeans *state = fit->state;
 
 	clu_hard_begin(fit);
-	clu_sums_measure(&state->sums, fit->points);
+	for (int m = 0; m < state->hard.members; m++)
+		clu_sums_measure(sums_of(state, m), fit->points);
 	return CLU_OK;
 }
 
@@ -52,25 +67,29 @@ reset(clu_fit *fit)
 	clu_kmeans *state = fit->state;
 
 	clu_hard_reset(fit);
-	clu_sums_clear(&state->sums);
+	for (int m = 0; m < state->hard.members; m++)
+		clu_sums_clear(sums_of(state, m));
 }
 
 static void
-move_point(clu_fit *fit, const clu_block *block, uint32_t point, uint32_t from, uint32_t to)
+move_point(clu_fit *fit, int member, const clu_block *block, uint32_t point, uint32_t from,
+		   uint32_t to)
 {
 	clu_kmeans	 *state = fit->state;
-	const double *x = clu_row(block->x, block->width, point, block->d, state->hard.row);
+	clu_sums	 *sums = sums_of(state, member);
+	double		 *row = state->hard.member[member].row;
+	const double *x = clu_row(block->x, block->width, point, block->d, row);
 	double		  w = clu_weight(block->w, point);
 
 	if (from != CLU_NO_LABEL)
-		clu_sums_add(&state->sums, from, x, w, true);
-	clu_sums_add(&state->sums, to, x, w, false);
+		clu_sums_add(sums, from, x, w, true);
+	clu_sums_add(sums, to, x, w, false);
 }
 
 static void
-accumulate(clu_fit *fit, const clu_block *block)
+accumulate(clu_fit *fit, const clu_block *block, int member)
 {
-	clu_hard_accumulate(fit, block, move_point);
+	clu_hard_accumulate(fit, block, member, move_point);
 }
 
 static bool
@@ -113,10 +132,17 @@ finish_sums(clu_fit *fit)
 	clu_kmeans *state = fit->state;
 
 	if (state->sums.wide)
+	{
 		clu_sums_recompute(&state->sums, fit->points, state->hard.assigner.label, state->hard.row,
 						   fit->interrupt);
-	else
-		clu_sums_carry(&state->sums);
+		return;
+	}
+	clu_sums_carry(&state->sums);
+	for (int m = 1; m < state->hard.members; m++)
+	{
+		clu_sums_merge(&state->sums, sums_of(state, m));
+		clu_sums_clear(sums_of(state, m));
+	}
 }
 
 static clu_status
@@ -144,6 +170,7 @@ refit(clu_fit *fit)
 }
 
 const clu_verbs clu_kmeans_verbs = {
+	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_hard_start,

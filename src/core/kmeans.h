@@ -10,8 +10,9 @@
 
 typedef struct clu_kmeans
 {
-	clu_hard hard;
-	clu_sums sums;
+	clu_hard  hard;
+	clu_sums  sums;	  /* of all points, once they are finished; and the first member's */
+	clu_sums *others; /* changes that the other members have made in a pass */
 } clu_kmeans;
 
 /* clu_verbs.improve (exchange.h) */

@@ -48,9 +48,9 @@ halve(splitter *s)
 	{
 		int n = (int) CLU_MIN(s->count - i, CLU_LANES);
 
-		clu_panel_fill(hard->assigner.panel, s->points->x, s->points->width, (int) d, s->member + i,
-					   n);
-		clu_kernel->distances(CLU_SQUARED, hard->assigner.panel, (int) d, s->half, 2,
+		clu_panel_fill(hard->assigner.member[0].panel, s->points->x, s->points->width, (int) d,
+					   s->member + i, n);
+		clu_kernel->distances(CLU_SQUARED, hard->assigner.member[0].panel, (int) d, s->half, 2,
 							  hard->seeder.distance);
 		for (int lane = 0; lane < n; lane++)
 		{
@@ -119,10 +119,11 @@ find_partners(clu_fit *fit)
 		hard->exchange.partner[a] = a;
 		clu_kernel->point_distances(CLU_SQUARED, fit->model.center + (size_t) a * (size_t) d, d,
 									hard->assigner.packed, (k + CLU_GROUP - 1) / CLU_GROUP,
-									hard->assigner.distance);
+									hard->assigner.member[0].distance);
 		for (int b = 0; b < k; b++)
 		{
-			double loss = size[a] * size[b] / (size[a] + size[b]) * hard->assigner.distance[b];
+			double loss =
+				size[a] * size[b] / (size[a] + size[b]) * hard->assigner.member[0].distance[b];
 
 			if (b != a && loss < hard->exchange.loss[a])
 			{

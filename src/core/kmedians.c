@@ -72,17 +72,19 @@ reset(clu_fit *fit)
 }
 
 static void
-move_point(clu_fit *fit, const clu_block *block, uint32_t point, uint32_t from, uint32_t to)
+move_point(clu_fit *fit, int member, const clu_block *block, uint32_t point, uint32_t from,
+		   uint32_t to)
 {
 	clu_kmedians *state = fit->state;
 
+	(void) member;
 	clu_medians_move(&state->medians, (uint32_t) block->first + point, from, to);
 }
 
 static void
-accumulate(clu_fit *fit, const clu_block *block)
+accumulate(clu_fit *fit, const clu_block *block, int member)
 {
-	clu_hard_accumulate(fit, block, move_point);
+	clu_hard_accumulate(fit, block, member, move_point);
 }
 
 static bool

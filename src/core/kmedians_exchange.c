@@ -44,8 +44,9 @@ survey(clu_fit *fit, double *loss, double *cost)
 
 		for (int lane = 0; lane < n; lane++)
 			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(hard->assigner.panel, points->x, points->width, points->d, queue, n);
-		clu_kernel->nearest(CLU_L1, hard->assigner.panel, points->d, fit->model.center,
+		clu_panel_fill(hard->assigner.member[0].panel, points->x, points->width, points->d, queue,
+					   n);
+		clu_kernel->nearest(CLU_L1, hard->assigner.member[0].panel, points->d, fit->model.center,
 							fit->model.k, least, second, index);
 		for (int lane = 0; lane < n; lane++)
 		{
@@ -191,8 +192,9 @@ cost_at_halves(clu_fit *fit, const uint32_t *member, size_t count, const double 
 	{
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
-		clu_panel_fill(hard->assigner.panel, points->x, points->width, points->d, member + i, n);
-		clu_kernel->distances(CLU_L1, hard->assigner.panel, points->d, half, 2, distance);
+		clu_panel_fill(hard->assigner.member[0].panel, points->x, points->width, points->d,
+					   member + i, n);
+		clu_kernel->distances(CLU_L1, hard->assigner.member[0].panel, points->d, half, 2, distance);
 		for (int lane = 0; lane < n; lane++)
 			total += clu_weight(points->w, member[i + (size_t) lane]) *
 					 fmin(distance[lane], distance[CLU_LANES + lane]);
@@ -239,7 +241,7 @@ static void
 find_partners(clu_fit *fit)
 {
 	clu_hard *hard = fit->state;
-	double	 *distance = hard->assigner.distance;
+	double	 *distance = hard->assigner.member[0].distance;
 	int		  k = fit->model.k, d = fit->model.d;
 
 	for (int a = 0; a < k; a++)

@@ -14,6 +14,7 @@
 #define MOVED_WORDS 4		 /* packed rows from this size on are ordered where they lie */
 #define AHEAD 8				 /* rows that are fetched before they are copied */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
+#define SHARE_POINTS 4096	 /* in a share, at least */
 #define LEAST_RANGE 0x1p-400 /* whose square does not vanish */
 
 int
@@ -414,4 +415,29 @@ clu_points_block(const clu_points *points, size_t number)
 	};
 
 	return block;
+}
+
+static size_t
+blocks_in_share(const clu_points *points)
+{
+	size_t size = block_size(points);
+
+	return (SHARE_POINTS + size - 1) / size;
+}
+
+size_t
+clu_points_shares(const clu_points *points)
+{
+	size_t blocks = blocks_in_share(points);
+
+	return (clu_points_blocks(points) + blocks - 1) / blocks;
+}
+
+void
+clu_points_share(const clu_points *points, size_t number, size_t *first, size_t *end)
+{
+	size_t blocks = blocks_in_share(points);
+
+	*first = number * blocks;
+	*end = CLU_MIN(*first + blocks, clu_points_blocks(points));
 }

@@ -126,6 +126,12 @@ double clu_unit_for(double largest);
 size_t	  clu_points_blocks(const clu_points *points);
 clu_block clu_points_block(const clu_points *points, size_t number);
 
+/*
+ * A share is what one member of a team works on at a time: the blocks from first to before end.
+ */
+size_t clu_points_shares(const clu_points *points);
+void   clu_points_share(const clu_points *points, size_t number, size_t *first, size_t *end);
+
 /* Row i as doubles: either where it lies, or in the caller's buffer of d doubles. */
 static inline const double *
 clu_row(const void *x, int width, size_t i, int d, double *buffer)

@@ -155,13 +155,14 @@ add_point(clu_fit *fit, const double *x, double w)
 }
 
 static void
-accumulate(clu_fit *fit, const clu_block *block)
+accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	soft_state *state = fit->state;
 	int			k = fit->model.k, d = fit->model.d;
 	size_t		count = (size_t) k * (size_t) d;
 	double		energy = 0;
 
+	(void) member;
 	memset(state->center_of_block, 0, count * sizeof(double));
 	memset(state->weight_of_block, 0, (size_t) k * sizeof(double));
 	for (size_t first = 0; first < block->n; first += CLU_LANES)
@@ -250,7 +251,7 @@ finish(clu_fit *fit)
 	{
 		clu_block block = clu_points_block(fit->points, b);
 
-		accumulate(fit, &block);
+		accumulate(fit, &block, 0);
 		clu_check(fit->interrupt);
 	}
 	for (int c = 0; c < model->k; c++)

@@ -119,7 +119,7 @@ layout(clu_step *step, clu_arena *arena)
 	if (tables == NULL)
 		tables = &measured;
 	clu_frame_layout(&tables->frame, arena, d);
-	clu_assign_layout(&tables->assigner, arena, CLU_SQUARED, n, k, d);
+	clu_assign_layout(&tables->assigner, arena, CLU_SQUARED, n, k, d, 1);
 	CLU_TAKE(arena, tables->center, clu_size_product((size_t) k, dims));
 	CLU_TAKE(arena, tables->scaled, n * dims);
 	CLU_TAKE(arena, tables->distance, n);
@@ -163,7 +163,7 @@ prepare(clu_step *step)
 		tables->center[i] = step->model->center[i] / tables->unit;
 	make_frame(tables, step->model->k, step->model->d);
 	tables->assigner.frame = &tables->frame;
-	tables->assigner.scanned = tables->assigner.doubtful = 0;
+	clu_assign_reset(&tables->assigner, 0);
 	clu_assign_prepare(&tables->assigner, tables->center, NULL);
 	return CLU_OK;
 }
@@ -239,7 +239,7 @@ accumulate(clu_step *step, void *statistics, const clu_block *block)
 
 	scaled.x = x;
 	clu_assign_reset(&tables->assigner, block->n);
-	clu_assign_block(&tables->assigner, &scaled, tables->changes, step->interrupt);
+	clu_assign_block(&tables->assigner, 0, &scaled, tables->changes, step->interrupt);
 	clu_own_distances(CLU_SQUARED, &scaled, tables->center, label, tables->distance, tables->row);
 	if (!make_room(step, &sums, x, block))
 		return clu_fail(step->error, CLU_UNDERFLOW,

@@ -211,9 +211,9 @@ accumulate(clu_step *step, void *statistics, const clu_block *block)
 
 	scaled.x = scaled_rows(tables, block);
 	attach(tables, statistics);
-	tables->fit.verbs->accumulate(&tables->fit, &scaled);
+	tables->fit.verbs->accumulate(&tables->fit, &scaled, 0);
 	if (tables->fit.verbs->collect != NULL)
-		tables->fit.verbs->collect(&tables->fit);
+		tables->fit.verbs->collect(&tables->fit, 0);
 	detach(tables, statistics);
 	return CLU_OK;
 }

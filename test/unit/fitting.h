@@ -227,9 +227,10 @@ default_options(void)
 	return options;
 }
 
-/* Fit k clusters; start is k * d doubles or NULL. */
+/* Fit k clusters; start is k * d doubles or NULL, and so may be the team. */
 static inline void
-fit_rows(fitted *f, const clu_rows *rows, int k, const clu_options *options, const double *start)
+fit_rows_in_team(fitted *f, const clu_rows *rows, int k, const clu_options *options,
+				 const double *start, clu_team *team)
 {
 	clu_arena				   arena = {NULL, 0};
 	clu_model				   start_model = {.algorithm = CLU_KMEANS, .k = k, .d = rows->d};
@@ -261,6 +262,7 @@ fit_rows(fitted *f, const clu_rows *rows, int k, const clu_options *options, con
 	f->fit.verbs = clu_fit_verbs(CLU_KMEANS, &f->fit.model.options);
 	f->fit.points = &f->data.points;
 	f->fit.interrupt = &never;
+	f->fit.team = team;
 	f->fit.trace = keep_trace;
 	f->fit.trace_context = f;
 	f->fit.error = &f->error;
@@ -270,6 +272,12 @@ fit_rows(fitted *f, const clu_rows *rows, int k, const clu_options *options, con
 	f->status = clu_fit_run(&f->fit);
 	f->fit.start_model = NULL;
 	free(parameter);
+}
+
+static inline void
+fit_rows(fitted *f, const clu_rows *rows, int k, const clu_options *options, const double *start)
+{
+	fit_rows_in_team(f, rows, k, options, start, NULL);
 }
 
 static inline void

@@ -206,9 +206,9 @@ begin_trial(trial *t, clu_metric metric, int kind, size_t n, int k, int d, int w
 	t->frame_arena = (clu_arena) {test_memory(t->frame_arena.used), 0};
 	clu_frame_layout(&t->frame, &t->frame_arena, d);
 	clu_frame_measure(&t->frame, &t->data.points, NULL);
-	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d);
+	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d, 1);
 	t->arena = (clu_arena) {test_memory(t->arena.used), 0};
-	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d);
+	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d, 1);
 	t->assigner.frame = &t->frame;
 	clu_assign_reset(&t->assigner, t->data.points.n);
 
@@ -284,7 +284,7 @@ pass_is_right(trial *t, bool first)
 	for (size_t b = 0; b < clu_points_blocks(points); b++)
 	{
 		clu_block block = clu_points_block(points, b);
-		size_t	  changed = clu_assign_block(&t->assigner, &block, t->changes, NULL);
+		size_t	  changed = clu_assign_block(&t->assigner, 0, &block, t->changes, NULL);
 
 		got_changes += changed;
 		for (size_t i = 0; i < changed; i++)

@@ -1,0 +1,38 @@
+/*
+ * team.c
+ *		What a team can be asked to do, and work without a team.
+ */
+#include "team.h"
+
+#include "fit.h"
+#include "hard.h"
+
+static const clu_task *const tasks[CLU_JOBS] = {
+	[CLU_JOB_PASS] = &clu_pass_task,
+	[CLU_JOB_FIGURES] = &clu_figures_task,
+};
+
+const clu_task *
+clu_task_of(clu_job job)
+{
+	return tasks[job];
+}
+
+void
+clu_team_run(clu_team *team, clu_job job, void *work, size_t items, const clu_interrupt *interrupt)
+{
+	const clu_task *task = tasks[job];
+
+	if (team != NULL && team->members > 1 && items > 1)
+	{
+		team->run(team, job, work, items);
+		return;
+	}
+	for (size_t item = 0; item < items; item++)
+	{
+		task->item(work, item, 0, interrupt);
+		if (task->in_turn != NULL)
+			task->in_turn(work, item, 0);
+		clu_check(interrupt);
+	}
+}

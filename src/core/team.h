@@ -1,0 +1,57 @@
+/*
+ * team.h
+ *		Work that is shared out among processes which see the same memory.
+ *
+ * A piece of work is cut into numbered items, in a way that does not depend on how many members
+ * there are to do them.  Every item is done by one member, whoever comes first; it writes to
+ * memory of its own, or to the member's.  What has to be added up in a fixed order is added in
+ * turn: item after item, by whoever did it.  So the result is the same, bit for bit, however many
+ * members came, and a fit without a team does the items one after the other.
+ *
+ * Members other than the first are other processes: work, and all that can be reached from it,
+ * lies in memory that all of them see at the same address.  Functions do not lie at the same
+ * address, so pointers to them (the verbs, callbacks) are only those of the first member.
+ */
+#ifndef CLU_TEAM_H
+#define CLU_TEAM_H
+
+#include "base.h"
+
+/* What there is to do; each names a clu_task. */
+typedef enum clu_job
+{
+	CLU_JOB_PASS,	 /* a share of the points, through clu_verbs.accumulate (fit.c) */
+	CLU_JOB_FIGURES, /* costs and sizes of the final clusters (hard.c) */
+	CLU_JOBS
+} clu_job;
+
+typedef struct clu_task
+{
+	void (*item)(void *work, size_t item, int member, const clu_interrupt *interrupt);
+
+	/* After it, in the order of the items, by the same member; NULL: nothing. */
+	void (*in_turn)(void *work, size_t item, int member);
+} clu_task;
+
+typedef struct clu_team
+{
+	int members; /* at most, with the caller, who is member 0 */
+
+	/* Have the items done, by the caller and whoever else is there; returns when all are done. */
+	void (*run)(struct clu_team *team, clu_job job, void *work, size_t items);
+} clu_team;
+
+const clu_task *clu_task_of(clu_job job);
+
+/* How many members to have memory for; without a team it's the caller alone. */
+static inline int
+clu_team_members(const clu_team *team)
+{
+	return team == NULL ? 1 : team->members;
+}
+
+/* Do all items; team may be NULL. */
+void clu_team_run(clu_team *team, clu_job job, void *work, size_t items,
+				  const clu_interrupt *interrupt);
+
+#endif
