@@ -18,6 +18,9 @@ REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
 PROVE_TESTS := $(sort $(wildcard test/t/*.pl))
 TAP_TESTS := $(if $(PROVE_TESTS),1)
 
+# A notice of how far a fit is appears where the machine is slow.
+installcheck: export PGOPTIONS += -c clustering.progress_interval=0
+
 EXTRA_CLEAN = build
 
 # ---- flags, each under its reason ----

@@ -99,10 +99,13 @@ static void
 collect_share(void *work, size_t item, int member)
 {
 	clu_fit fit = seen_by_member(work, NULL);
+	size_t	first, end;
 
-	(void) item;
 	if (fit.verbs->collect != NULL)
 		fit.verbs->collect(&fit, member);
+	clu_points_share(fit.points, item, &first, &end);
+	for (; first < end; first++)
+		((clu_fit *) work)->seen += clu_points_block(fit.points, first).n;
 }
 
 const clu_task clu_pass_task = {pass_share, collect_share};
@@ -217,6 +220,7 @@ run_starts(clu_fit *fit)
 		clu_random random = clu_random_start(clu_option_integer(options, CLU_SEED), (uint64_t) i);
 		clu_status status;
 
+		fit->start = i;
 		fit->verbs->start(fit, &random);
 		status = run_and_improve(fit, &random);
 		if (status != CLU_OK)
@@ -254,6 +258,7 @@ run_from_model(clu_fit *fit)
 
 		fit->verbs->start(fit, &random);
 	}
+	fit->start = 1;
 	begin_run(fit);
 	fit->objective = INFINITY;
 	fit->verbs->reset(fit);

@@ -133,7 +133,9 @@ struct clu_fit
 	void	*state;
 	double	*best; /* parameters of the best run so far */
 	double	*spare;
+	int64_t	 start;		/* of n_init */
 	uint32_t run;		/* starts and attempts so far */
+	uint64_t seen;		/* points, in all passes so far */
 	int64_t	 iteration; /* of the run; of the winning one, in the end */
 	bool	 converged;
 	double	 objective;

@@ -86,6 +86,12 @@ compare_rows(const clu_rows *rows, uint32_t a, uint32_t b, int column)
 	return 0;
 }
 
+int
+clu_order_compare(const clu_rows *rows, uint32_t a, uint32_t b)
+{
+	return compare_rows(rows, a, b, 0);
+}
+
 static inline uint64_t
 column_key(const clu_rows *rows, uint32_t row, int column)
 {

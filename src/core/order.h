@@ -31,6 +31,9 @@ void clu_order_layout(clu_order *order, clu_arena *arena, size_t n);
 /* Sort the row numbers, and tell equal rows; returns the number of distinct rows. */
 size_t clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt);
 
+/* Negative, 0 or positive: which of two rows comes first. */
+int clu_order_compare(const clu_rows *rows, uint32_t a, uint32_t b);
+
 /*
  * Sort words by their upper 32 bits; equal ones stay in their order.  Uses key, where they are,
  * spare_key and count; returns the one of the two where they are then.

@@ -1,0 +1,287 @@
+/*
+ * room.c
+ *		Room for the large arrays of a fit; see room.h.
+ */
+#include "room.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "commands/tablespace.h"
+#include "executor/instrument.h"
+#include "utils/wait_event.h"
+
+#define WRITE_SIZE (1024 * 1024) /* at a time; a cancel request is answered in between */
+
+/* A fault makes up to 64 kB resident: these are 64 MB. */
+#define MOST_FAULTS 1024
+
+/* Addresses cost nothing: far more of them than a fit can use. */
+#define RESERVED_SIZE ((Size) 1 << (sizeof(void *) > 4 ? 40 : 28))
+
+/* ---- temporary files ---- */
+
+static void
+close_with_context(void *file)
+{
+	clu_pg_file_close(file);
+}
+
+clu_pg_file *
+clu_pg_file_open(bool by_context)
+{
+	clu_pg_file *file = palloc0(sizeof(clu_pg_file));
+
+	PrepareTempTablespaces();
+	file->file = OpenTemporaryFile(by_context);
+	if (by_context)
+	{
+		MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+		callback->func = close_with_context;
+		callback->arg = file;
+		MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	}
+	return file;
+}
+
+void
+clu_pg_file_append(clu_pg_file *file, const void *data, Size size)
+{
+	for (Size done = 0, piece; done < size; done += piece)
+	{
+		piece = Min(size - done, WRITE_SIZE);
+		CHECK_FOR_INTERRUPTS();
+		errno = 0;
+		if (FileWrite(file->file, (char *) data + done, (int) piece, (off_t) file->size,
+					  PG_WAIT_EXTENSION) != (int) piece)
+		{
+			if (errno == 0)
+				errno = ENOSPC;
+			ereport(ERROR, (errcode_for_file_access(),
+							errmsg("could not write to a temporary file of a fit: %m")));
+		}
+		file->size += piece;
+		pgBufferUsage.temp_blks_written += (int64) (piece / BLCKSZ);
+	}
+}
+
+void
+clu_pg_file_close(clu_pg_file *file)
+{
+	if (file->file > 0)
+		FileClose(file->file);
+	file->file = 0;
+}
+
+/* A file of zeros: every page of it is there. */
+static clu_pg_file *
+open_zeros(Size size)
+{
+	clu_pg_file *file = clu_pg_file_open(false);
+	char		*zeros = palloc0(WRITE_SIZE);
+
+	while (file->size < size)
+		clu_pg_file_append(file, zeros, Min(size - file->size, WRITE_SIZE));
+	pfree(zeros);
+	return file;
+}
+
+/* ---- addresses ---- */
+
+static char *
+reserve(char *address, int flags)
+{
+#ifdef MAP_NORESERVE
+	flags |= MAP_NORESERVE;
+#endif
+	return mmap(address, RESERVED_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+/*
+ * Half way down from where a mapping lands that asks for no address: libraries grow from there,
+ * and the heap far below.
+ */
+static char *
+reserve_somewhere(void)
+{
+	char *top = mmap(NULL, BLCKSZ, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *got;
+
+	if (top == MAP_FAILED)
+		return NULL;
+	munmap(top, BLCKSZ);
+	got = reserve((char *) TYPEALIGN_DOWN((uintptr_t) 1 << 21, (uintptr_t) top / 2), 0);
+	return got == MAP_FAILED ? NULL : got;
+}
+
+/* ---- rooms ---- */
+
+/* Mappings end with the memory; an error has closed the files already. */
+static void
+unmap_with_context(void *arg)
+{
+	clu_pg_room *room = arg;
+
+	for (int i = 0; i < room->files; i++)
+		if (room->mapped[i].size > 0)
+			munmap(room->mapped[i].address, room->mapped[i].size);
+	if (room->reserved != NULL)
+		munmap(room->reserved, RESERVED_SIZE);
+}
+
+clu_pg_room *
+clu_pg_room_new(Size limit, bool shared)
+{
+	clu_pg_room			  *room = palloc0(sizeof(clu_pg_room));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	room->limit = limit;
+	if (shared && (room->reserved = reserve_somewhere()) == NULL)
+		return NULL;
+	callback->func = unmap_with_context;
+	callback->arg = room;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return room;
+}
+
+/* Map so much of an open file, at an address or anywhere. */
+static char *
+map(int descriptor, char *address, Size size)
+{
+	char *got = mmap(address, size, PROT_READ | PROT_WRITE,
+					 MAP_SHARED | (address != NULL ? MAP_FIXED : 0), descriptor, 0);
+
+	if (got == MAP_FAILED)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY),
+						errmsg("could not map a temporary file of a fit: %m")));
+	return got;
+}
+
+static char *
+next_address(const clu_pg_room *room, Size size)
+{
+	if (room->reserved == NULL)
+		return NULL;
+	if (size > RESERVED_SIZE - room->used)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("a fit can't have more than %zu bytes of memory", RESERVED_SIZE)));
+	return room->reserved + room->used;
+}
+
+static clu_pg_mapped *
+map_file(clu_pg_room *room, clu_pg_file *file)
+{
+	clu_pg_mapped *mapped = &room->mapped[room->files];
+	Size		   page = (Size) sysconf(_SC_PAGESIZE);
+
+	Assert(room->files < CLU_PG_MOST_MAPPED);
+	(void) FileSize(file->file); /* opens it again, where it had to give way to other files */
+	mapped->file = file;
+	mapped->size = TYPEALIGN(page, file->size);
+	mapped->address =
+		map(FileGetRawDesc(file->file), next_address(room, mapped->size), mapped->size);
+	room->used += mapped->size;
+	room->files++;
+	return mapped;
+}
+
+char *
+clu_pg_room_map(clu_pg_room *room, clu_pg_file *file)
+{
+	clu_pg_mapped *mapped = map_file(room, file);
+
+	mapped->owned = false;
+	return mapped->address;
+}
+
+void
+clu_pg_room_arena(clu_pg_room *room, clu_arena *arena)
+{
+	clu_pg_mapped *mapped;
+
+	if (arena->used > room->limit)
+		room->thrifty = true;
+	else if (room->reserved == NULL)
+	{
+		clu_pg_arena(arena, CurrentMemoryContext);
+		return;
+	}
+	mapped = map_file(room, open_zeros(arena->used + 1));
+	mapped->owned = true;
+	arena->base = mapped->address;
+	arena->used = 0;
+}
+
+void
+clu_pg_room_leave(clu_pg_room *room, int file)
+{
+	clu_pg_mapped *mapped = &room->mapped[file];
+
+	if (mapped->size == 0)
+		return;
+	if (room->reserved == NULL)
+		munmap(mapped->address, mapped->size);
+	else
+		/* nobody else's memory may come to lie among the reserved addresses */
+		(void) mmap(mapped->address, mapped->size, PROT_NONE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (mapped->owned)
+		clu_pg_file_close(mapped->file);
+	mapped->size = 0;
+}
+
+void
+clu_pg_room_end(clu_pg_room *room)
+{
+	for (int i = 0; i < room->files; i++)
+		clu_pg_room_leave(room, i);
+}
+
+void
+clu_pg_room_tidy(clu_pg_room *room)
+{
+	struct rusage usage;
+
+	if (!room->thrifty || getrusage(RUSAGE_SELF, &usage) != 0 ||
+		usage.ru_minflt + usage.ru_majflt < room->faults + MOST_FAULTS)
+		return;
+	for (int i = 0; i < room->files; i++)
+		if (room->mapped[i].size > 0)
+			(void) madvise(room->mapped[i].address, room->mapped[i].size, MADV_DONTNEED);
+	room->faults = usage.ru_minflt + usage.ru_majflt;
+}
+
+/* ---- the same room in another process ---- */
+
+bool
+clu_pg_room_enter(clu_pg_room *room, char *reserved)
+{
+	char *got = reserve(reserved, 0);
+
+	memset(room, 0, sizeof(*room));
+
+	room->reserved = reserved;
+	if (got == reserved)
+		return true;
+	if (got != MAP_FAILED)
+		munmap(got, RESERVED_SIZE);
+	return false;
+}
+
+void
+clu_pg_room_join(clu_pg_room *room, const char *path, char *address, Size size)
+{
+	clu_pg_mapped *mapped = &room->mapped[room->files++];
+	int			   descriptor;
+
+	*mapped = (clu_pg_mapped) {.address = address, .size = size};
+	if (size == 0)
+		return;
+	descriptor = OpenTransientFile(path, O_RDWR | PG_BINARY);
+	if (descriptor < 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not open temporary file \"%s\": %m", path)));
+	(void) map(descriptor, address, size);
+	CloseTransientFile(descriptor);
+}

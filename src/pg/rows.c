@@ -1,0 +1,208 @@
+/*
+ * rows.c
+ *		The rows of a fit as they are collected; see rows.h.
+ */
+#include "rows.h"
+
+#include "order.h"
+
+#define FIRST_CAPACITY 4
+#define LEAST_RUN (1024 * 1024)	  /* bytes that are worth being written out */
+#define WRITE_BUFFER (256 * 1024) /* bytes */
+
+/* What the sort of a run needs for each row: numbers, keys, weight. */
+#define SORT_SIZE 40
+
+static Size
+row_size(const clu_pg_rows *rows)
+{
+	return clu_row_size(rows->d, rows->width);
+}
+
+/* ---- writing out ---- */
+
+/* Write the values of the kept rows in their order. */
+static void
+write_values(clu_pg_rows *rows, const uint32 *index, char *buffer, Size room)
+{
+	Size size = row_size(rows), filled = 0;
+
+	for (Size i = 0; i < rows->kept; i++)
+	{
+		memcpy(buffer + filled, rows->values + index[i] * size, size);
+		filled += size;
+		if (filled + size > room || i + 1 == rows->kept)
+		{
+			clu_pg_file_append(rows->value_file, buffer, filled);
+			filled = 0;
+		}
+	}
+}
+
+static void
+append_weights(clu_pg_rows *rows, const double *weights, const uint32 *index, Size n, char *buffer)
+{
+	Size	room = WRITE_BUFFER / sizeof(double), filled = 0;
+	double *out = (double *) buffer;
+
+	for (Size i = 0; i < n; i++)
+	{
+		out[filled++] = weights == NULL ? 1 : weights[index[i]];
+		if (filled == room || i + 1 == n)
+		{
+			clu_pg_file_append(rows->weight_file, out, filled * sizeof(double));
+			filled = 0;
+		}
+	}
+}
+
+static void
+sort_kept(const clu_pg_rows *rows, clu_order *order, MemoryContext context)
+{
+	clu_rows  kept = {.x = rows->values, .n = rows->kept, .d = rows->d, .width = rows->width};
+	clu_arena arena = {0};
+
+	clu_order_layout(order, &arena, kept.n);
+	clu_pg_arena(&arena, context);
+	clu_order_layout(order, &arena, kept.n);
+	(void) clu_order_sort(order, &kept, &clu_pg_interrupt);
+}
+
+/* A file that ends with the state. */
+static clu_pg_file *
+open_file(const clu_pg_rows *rows)
+{
+	MemoryContext old = MemoryContextSwitchTo(rows->context);
+	clu_pg_file	 *file = clu_pg_file_open(rows->windowed);
+
+	MemoryContextSwitchTo(old);
+	return file;
+}
+
+static void
+note_run(clu_pg_rows *rows)
+{
+	if (rows->ends == NULL)
+		rows->ends = MemoryContextAlloc(rows->context, sizeof(Size));
+	else if ((rows->runs & (rows->runs - 1)) == 0) /* a power of two: full */
+		rows->ends = repalloc_huge(rows->ends, 2 * (Size) rows->runs * sizeof(Size));
+	rows->ends[rows->runs++] = rows->n;
+}
+
+/* Write the rows in memory out as a run. */
+static void
+write_run(clu_pg_rows *rows)
+{
+	MemoryContext sorting =
+		AllocSetContextCreate(CurrentMemoryContext, "clustering run", ALLOCSET_SMALL_SIZES);
+	Size	  room = Max(WRITE_BUFFER, row_size(rows));
+	char	 *buffer = MemoryContextAllocHuge(sorting, room);
+	clu_order order;
+
+	sort_kept(rows, &order, sorting);
+	if (rows->value_file == NULL)
+		rows->value_file = open_file(rows);
+	write_values(rows, order.index, buffer, room);
+	if (rows->weights != NULL && rows->weight_file == NULL)
+	{
+		rows->weight_file = open_file(rows);
+		append_weights(rows, NULL, NULL, rows->n - rows->kept, buffer);
+	}
+	if (rows->weight_file != NULL)
+		append_weights(rows, rows->weights, order.index, rows->kept, buffer);
+	note_run(rows);
+	rows->kept = 0;
+	MemoryContextDelete(sorting);
+}
+
+/* ---- collecting ---- */
+
+static bool
+may_grow(const clu_pg_rows *rows)
+{
+	Size row = row_size(rows) + sizeof(double) + SORT_SIZE;
+
+	return rows->capacity * row < LEAST_RUN ||
+		   MemoryContextMemAllocated(rows->context, true) + rows->capacity * row <=
+			   get_hash_memory_limit();
+}
+
+static void
+grow(clu_pg_rows *rows)
+{
+	Size row = row_size(rows);
+
+	rows->capacity = rows->capacity == 0 ? FIRST_CAPACITY : rows->capacity * 2;
+	if (rows->values == NULL)
+		rows->values = MemoryContextAllocHuge(rows->context, rows->capacity * row);
+	else
+		rows->values = repalloc_huge(rows->values, rows->capacity * row);
+}
+
+char *
+clu_pg_rows_next(clu_pg_rows *rows)
+{
+	if (rows->n >= UINT32_MAX - 1)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("a fit can't take more than %u rows", UINT32_MAX - 1),
+						errhint("Fit a sample of the rows, or use cluster_step.")));
+	if (rows->kept == rows->capacity && (rows->capacity == 0 || may_grow(rows)))
+		grow(rows);
+	else if (rows->kept == rows->capacity)
+		write_run(rows);
+	return rows->values + rows->kept * row_size(rows);
+}
+
+/* Memory for weights only from the first that isn't 1. */
+static void
+keep_weight(clu_pg_rows *rows, double weight)
+{
+	Size size = rows->capacity * sizeof(double);
+
+	if (rows->weights == NULL)
+	{
+		if (weight == 1)
+			return;
+		rows->weights = MemoryContextAllocHuge(rows->context, size);
+		for (Size i = 0; i < rows->kept; i++)
+			rows->weights[i] = 1;
+	}
+	else if (rows->weights_capacity < rows->capacity)
+		rows->weights = repalloc_huge(rows->weights, size);
+	rows->weights_capacity = rows->capacity;
+	rows->weights[rows->kept] = weight;
+}
+
+void
+clu_pg_rows_add(clu_pg_rows *rows, double weight)
+{
+	keep_weight(rows, weight);
+	rows->kept++;
+	rows->n++;
+}
+
+void
+clu_pg_rows_finish(clu_pg_rows *rows)
+{
+	if (rows->value_file == NULL)
+		return;
+	if (rows->kept > 0)
+		write_run(rows);
+
+	if (rows->values != NULL)
+		pfree(rows->values);
+	if (rows->weights != NULL)
+		pfree(rows->weights);
+	rows->values = NULL;
+	rows->weights = NULL;
+	rows->capacity = rows->weights_capacity = 0;
+}
+
+void
+clu_pg_rows_close(clu_pg_rows *rows)
+{
+	if (rows->value_file != NULL)
+		clu_pg_file_close(rows->value_file);
+	if (rows->weight_file != NULL)
+		clu_pg_file_close(rows->weight_file);
+}

@@ -1,0 +1,52 @@
+/*
+ * rows.h
+ *		The rows of a fit as they are collected: in memory, and beyond work_mem in temporary files.
+ *
+ * Rows in memory lie as they came.  Where they become too many they are written out, as a run that
+ * is in canonical order; the runs are merged in the end.  The limit is the executor's for a hash
+ * table, work_mem * hash_mem_multiplier, and holds for all groups of an aggregate together: a
+ * group that has no memory to grow into writes out what it has, unless that is little.
+ */
+#ifndef CLU_PG_ROWS_H
+#define CLU_PG_ROWS_H
+
+#include "pg_clustering.h"
+
+#include "points.h"
+#include "room.h"
+
+typedef struct clu_pg_rows
+{
+	MemoryContext context;
+	bool		  windowed; /* no callback tells of the end; see clu_pg_file_open */
+	int			  d;
+	int			  width;
+	Size		  n; /* all */
+
+	/* in memory */
+	Size	kept;
+	Size	capacity;
+	char   *values;
+	double *weights; /* NULL while all are 1 */
+	Size	weights_capacity;
+
+	/* written out */
+	clu_pg_file *value_file;  /* NULL: nothing is */
+	clu_pg_file *weight_file; /* NULL while all weights are 1 */
+	Size		*ends;		  /* of the runs: rows up to there */
+	int			 runs;
+} clu_pg_rows;
+
+/* Room for one more row; where its values go. */
+extern char *clu_pg_rows_next(clu_pg_rows *rows);
+
+/* Now it's there, with this weight. */
+extern void clu_pg_rows_add(clu_pg_rows *rows, double weight);
+
+/* If some rows are written out, write out all. */
+extern void clu_pg_rows_finish(clu_pg_rows *rows);
+
+/* Close the files. */
+extern void clu_pg_rows_close(clu_pg_rows *rows);
+
+#endif
