@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "commands/tablespace.h"
 #include "executor/instrument.h"
@@ -14,8 +13,8 @@
 
 #define WRITE_SIZE (1024 * 1024) /* at a time; a cancel request is answered in between */
 
-/* A fault makes up to 64 kB resident: these are 64 MB. */
-#define MOST_FAULTS 1024
+/* Milliseconds in which no more becomes resident than some 50 MB. */
+#define TIDY_INTERVAL 5
 
 /* Addresses cost nothing: far more of them than a fit can use. */
 #define RESERVED_SIZE ((Size) 1 << (sizeof(void *) > 4 ? 40 : 28))
@@ -241,15 +240,19 @@ clu_pg_room_end(clu_pg_room *room)
 void
 clu_pg_room_tidy(clu_pg_room *room)
 {
-	struct rusage usage;
+	instr_time now, since;
 
-	if (!room->thrifty || getrusage(RUSAGE_SELF, &usage) != 0 ||
-		usage.ru_minflt + usage.ru_majflt < room->faults + MOST_FAULTS)
+	if (!room->thrifty)
+		return;
+	INSTR_TIME_SET_CURRENT(now);
+	since = now;
+	INSTR_TIME_SUBTRACT(since, room->tidied);
+	if (INSTR_TIME_GET_MILLISEC(since) < TIDY_INTERVAL)
 		return;
 	for (int i = 0; i < room->files; i++)
 		if (room->mapped[i].size > 0)
 			(void) madvise(room->mapped[i].address, room->mapped[i].size, MADV_DONTNEED);
-	room->faults = usage.ru_minflt + usage.ru_majflt;
+	room->tidied = now;
 }
 
 /* ---- the same room in another process ---- */
