@@ -20,7 +20,7 @@
  * Everything is in logarithms: a product of 784 factors is less than the least double.  Both
  * steps run over the same tables (bernoulli_tables.c): the E-step looks rows up in them, the
  * M-step adds responsibilities where it looked, and unfolds the sums of patterns to sums of
- * columns now and then.  A row costs d / 4 vector operations for each, so the two cost the same.
+ * columns after every share of the points.  A row costs d / 4 vector operations for each, so the two cost the same.
  *
  * Ones and zeros are both summed, and theta is ones / (ones + zeros): it is exactly 0 or 1 where
  * all points of a component agree, which a quotient of two differently rounded sums would miss.
@@ -30,7 +30,7 @@
  * model with zeros and ones.  It then belongs to the component that it contradicts least.  A
  * component that no point belongs to keeps its theta and has a weight of 0.
  *
- * All sums run in the order of the points, in blocks, so the same points give the same bits on
+ * All sums run in the order of the points, in shares, so the same points give the same bits on
  * every machine.
  */
 #include "bernoulli.h"
@@ -40,8 +40,16 @@
 
 #include "algorithms.h"
 
-/* Points whose responsibilities are added up in the tables before they're unfolded. */
-#define UNFOLD_POINTS 8192
+static void
+member_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bits, size_t block)
+{
+	size_t kp = (size_t) bits->kp;
+
+	CLU_TAKE(arena, member->table, clu_bits_table_size(bits));
+	CLU_TAKE(arena, member->size, kp);
+	CLU_TAKE(arena, member->responsibility, clu_size_product(block, kp));
+	CLU_TAKE(arena, member->log_density, block);
+}
 
 static void
 layout(clu_fit *fit, clu_arena *arena)
@@ -58,14 +66,19 @@ layout(clu_fit *fit, clu_arena *arena)
 		state = &measured;
 	state->bits = bits;
 	CLU_TAKE(arena, state->table, clu_bits_table_size(&bits));
-	CLU_TAKE(arena, state->sums.table, clu_bits_table_size(&bits));
 	CLU_TAKE(arena, state->sums.ones, clu_size_product(d, kp));
 	CLU_TAKE(arena, state->sums.zeros, clu_size_product(d, kp));
 	CLU_TAKE(arena, state->log_weight, kp);
 	CLU_TAKE(arena, state->size, kp);
 	CLU_TAKE(arena, state->scratch, 2 * d);
-	CLU_TAKE(arena, state->responsibility, clu_size_product(block, kp));
-	CLU_TAKE(arena, state->log_density, block);
+	state->members = clu_team_members(fit->team);
+	CLU_TAKE(arena, state->member, (size_t) state->members);
+	for (int m = 0; m < state->members; m++)
+	{
+		clu_bernoulli_member unused;
+
+		member_layout(state->member == NULL ? &unused : &state->member[m], arena, &bits, block);
+	}
 	clu_bernoulli_start_layout(state, arena, fit);
 }
 
@@ -109,6 +122,31 @@ reset(clu_fit *fit)
 /* ---- E-step ---- */
 
 static void
+clear_sums(const clu_bits *bits, clu_dd *log_likelihood, double *size)
+{
+	*log_likelihood = (clu_dd) {0, 0};
+	memset(size, 0, (size_t) bits->kp * sizeof(double));
+}
+
+static void
+clear(clu_bernoulli *state)
+{
+	const clu_bits *bits = &state->bits;
+	size_t			columns = (size_t) bits->d * (size_t) bits->kp;
+
+	memset(state->sums.ones, 0, columns * sizeof(double));
+	memset(state->sums.zeros, 0, columns * sizeof(double));
+	clear_sums(bits, &state->log_likelihood, state->size);
+	for (int m = 0; m < state->members; m++)
+	{
+		clu_bernoulli_member *member = &state->member[m];
+
+		memset(member->table, 0, clu_bits_table_size(bits) * sizeof(double));
+		clear_sums(bits, &member->log_likelihood, member->size);
+	}
+}
+
+static void
 prepare(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
@@ -119,30 +157,25 @@ prepare(clu_fit *fit)
 				  s > 0 ? &state->prior : NULL);
 	state->prior *= s;
 	clu_bits_log_weights(&state->bits, fit->model.weight, state->log_weight);
-	state->log_likelihood = (clu_dd) {0, 0};
-	memset(state->sums.table, 0, clu_bits_table_size(&state->bits) * sizeof(double));
-	memset(state->sums.ones, 0, sizeof(double) * (size_t) state->bits.d * (size_t) state->bits.kp);
-	memset(state->sums.zeros, 0, sizeof(double) * (size_t) state->bits.d * (size_t) state->bits.kp);
-	memset(state->size, 0, sizeof(double) * (size_t) state->bits.kp);
-	state->sums.pending = 0;
+	clear(state);
 }
 
 /* Give the points that nobody claims to the component that they contradict least. */
 static void
-place_impossible(clu_fit *fit, const clu_block *block)
+place_impossible(const clu_fit *fit, const clu_block *block, clu_bernoulli_member *own)
 {
-	clu_bernoulli  *state = fit->state;
-	const clu_bits *bits = &state->bits;
+	const clu_bernoulli *state = fit->state;
+	const clu_bits		*bits = &state->bits;
 
 	for (size_t i = 0; i < block->n; i++)
 	{
 		const uint64_t *x = (const uint64_t *) block->x + i * bits->words;
 		int				c;
 
-		if (state->log_density[i] > -INFINITY)
+		if (own->log_density[i] > -INFINITY)
 			continue;
 		c = clu_bits_least_disagreement(bits, x, fit->model.weight, fit->model.center);
-		state->responsibility[i * (size_t) bits->kp + (size_t) c] = 1;
+		own->responsibility[i * (size_t) bits->kp + (size_t) c] = 1;
 	}
 }
 
@@ -158,31 +191,30 @@ weighted_sum(const double *value, const clu_block *block)
 }
 
 static void
-weigh_responsibilities(clu_bernoulli *state, const clu_block *block)
+weigh(double *responsibility, const clu_block *block, size_t kp)
 {
-	size_t kp = (size_t) state->bits.kp;
-
 	if (block->w == NULL)
 		return;
 	for (size_t i = 0; i < block->n; i++)
 		for (size_t c = 0; c < kp; c++)
-			state->responsibility[i * kp + c] *= block->w[i];
+			responsibility[i * kp + c] *= block->w[i];
 }
 
 static void
-expect(clu_fit *fit, const clu_block *block)
+expect(const clu_fit *fit, const clu_block *block, clu_bernoulli_member *own)
 {
-	clu_bernoulli *state = fit->state;
-	double		   sum;
+	const clu_bernoulli *state = fit->state;
+	const clu_bits		*bits = &state->bits;
+	double				 sum;
 
-	clu_bits_log_joint(&state->bits, block->x, (int) block->n, state->table, state->log_weight,
-					   state->responsibility, fit->interrupt);
-	clu_kernel->softmax(state->responsibility, state->bits.kp, (int) block->n, state->log_density);
-	sum = weighted_sum(state->log_density, block);
+	clu_bits_log_joint(bits, block->x, (int) block->n, state->table, state->log_weight,
+					   own->responsibility, fit->interrupt);
+	clu_kernel->softmax(own->responsibility, bits->kp, (int) block->n, own->log_density);
+	sum = weighted_sum(own->log_density, block);
 	if (!(sum > -INFINITY))
-		place_impossible(fit, block);
-	state->log_likelihood = clu_dd_add_double(state->log_likelihood, sum);
-	weigh_responsibilities(state, block);
+		place_impossible(fit, block, own);
+	own->log_likelihood = clu_dd_add_double(own->log_likelihood, sum);
+	weigh(own->responsibility, block, (size_t) bits->kp);
 }
 
 /* ---- sums for the M-step ---- */
@@ -208,76 +240,84 @@ unfold_nibble(double *restrict table, int lanes, double *restrict ones, double *
 }
 
 static void
-unfold(clu_bernoulli *state)
+unfold(clu_bernoulli *state, double *table)
 {
 	const clu_bits *bits = &state->bits;
-	clu_bits_sums  *sums = &state->sums;
 	size_t			kp = (size_t) bits->kp;
 
 	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
 	{
 		int		lanes = clu_bits_lanes(bits, chunk);
-		double *table = sums->table + clu_bits_chunk(bits, chunk);
+		double *at = table + clu_bits_chunk(bits, chunk);
 
 		for (int nibble = 0; nibble < bits->nibbles; nibble++)
 		{
-			size_t at = (size_t) nibble * CLU_NIBBLE * kp + (size_t) chunk;
+			size_t column = (size_t) nibble * CLU_NIBBLE * kp + (size_t) chunk;
 
-			unfold_nibble(table, lanes, sums->ones + at, sums->zeros + at,
+			unfold_nibble(at, lanes, state->sums.ones + column, state->sums.zeros + column,
 						  CLU_MIN(bits->d - nibble * CLU_NIBBLE, CLU_NIBBLE), kp);
-			table += CLU_PATTERNS * lanes;
+			at += CLU_PATTERNS * lanes;
 		}
 	}
-	sums->pending = 0;
 }
 
 static void
-add_to_sums(clu_bernoulli *state, const clu_block *block, const clu_interrupt *interrupt)
+add_to_table(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own,
+			 const clu_interrupt *interrupt)
 {
-	const clu_bits *bits = &state->bits;
-	const int		in_word = CLU_WORD_BITS / CLU_NIBBLE;
+	const int in_word = CLU_WORD_BITS / CLU_NIBBLE;
 
 	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
 	{
 		int		lanes = clu_bits_lanes(bits, chunk);
-		double *at = state->sums.table + clu_bits_chunk(bits, chunk);
+		double *at = own->table + clu_bits_chunk(bits, chunk);
 
 		for (size_t word = 0; word < bits->words; word++)
 		{
 			int nibbles = CLU_MIN(bits->nibbles - (int) word * in_word, in_word);
 
 			clu_kernel->scatter((const uint64_t *) block->x + word, bits->words, (int) block->n, at,
-								nibbles, lanes, state->responsibility + chunk, bits->kp);
+								nibbles, lanes, own->responsibility + chunk, bits->kp);
 			at += (size_t) (nibbles * CLU_PATTERNS * lanes);
 		}
 		clu_check(interrupt);
 	}
-	state->sums.pending += block->n;
-	if (state->sums.pending >= UNFOLD_POINTS)
-		unfold(state);
 }
 
 static void
-add_to_sizes(clu_bernoulli *state, const clu_block *block)
+add_to_sizes(clu_bernoulli_member *own, const clu_block *block, size_t kp)
 {
-	size_t kp = (size_t) state->bits.kp;
-
 	for (size_t i = 0; i < block->n; i++)
 		for (size_t c = 0; c < kp; c++)
-			state->size[c] += state->responsibility[i * kp + c];
+			own->size[c] += own->responsibility[i * kp + c];
 }
 
 static void
 accumulate(clu_fit *fit, const clu_block *block, int member)
 {
-	clu_bernoulli *state = fit->state;
+	const clu_bernoulli	 *state = fit->state;
+	clu_bernoulli_member *own = &state->member[member];
 
-	(void) member;
-	expect(fit, block);
+	expect(fit, block, own);
 	if (state->sizes_only)
-		add_to_sizes(state, block);
+		add_to_sizes(own, block, (size_t) state->bits.kp);
 	else
-		add_to_sums(state, block, fit->interrupt);
+		add_to_table(&state->bits, block, own, fit->interrupt);
+}
+
+static void
+collect(clu_fit *fit, int member)
+{
+	clu_bernoulli		 *state = fit->state;
+	clu_bernoulli_member *own = &state->member[member];
+
+	state->log_likelihood = clu_dd_add(state->log_likelihood, own->log_likelihood);
+	if (state->sizes_only)
+		for (int c = 0; c < state->bits.kp; c++)
+			state->size[c] += own->size[c];
+	else
+		unfold(state, own->table);
+	clear_sums(&state->bits, &own->log_likelihood, own->size);
 }
 
 /* ---- M-step ---- */
@@ -316,7 +356,6 @@ maximise(clu_fit *fit)
 	clu_bernoulli *state = fit->state;
 	double		   total = 0;
 
-	unfold(state);
 	for (int c = 0; c < fit->model.k; c++)
 		total += state->sums.ones[c] + state->sums.zeros[c];
 	state->moved = false;
@@ -353,18 +392,9 @@ settled(clu_fit *fit)
 }
 
 double
-clu_bernoulli_iterate(clu_fit *fit, const clu_points *points)
+clu_bernoulli_iterate(clu_fit *fit)
 {
-	size_t blocks = clu_points_blocks(points);
-
-	prepare(fit);
-	for (size_t i = 0; i < blocks; i++)
-	{
-		clu_block block = clu_points_block(points, i);
-
-		accumulate(fit, &block, 0);
-		clu_check(fit->interrupt);
-	}
+	clu_fit_pass(fit);
 	maximise(fit);
 	return objective_of_pass(fit);
 }
@@ -376,17 +406,9 @@ finish(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
 	clu_model	  *model = &fit->model;
-	size_t		   blocks = clu_points_blocks(fit->points);
 
-	prepare(fit);
 	state->sizes_only = true;
-	for (size_t i = 0; i < blocks; i++)
-	{
-		clu_block block = clu_points_block(fit->points, i);
-
-		accumulate(fit, &block, 0);
-		clu_check(fit->interrupt);
-	}
+	clu_fit_pass(fit);
 	state->sizes_only = false;
 	memcpy(model->size, state->size, (size_t) model->k * sizeof(double));
 	model->log_likelihood = clu_dd_value(state->log_likelihood);
@@ -417,15 +439,9 @@ statistics(clu_fit *fit, clu_statistic *list)
 	return 3;
 }
 
-static void
-collect(clu_fit *fit, int member)
-{
-	(void) member;
-	unfold(fit->state);
-}
-
 const clu_verbs clu_bernoulli_verbs = {
 	.late_objective = true,
+	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_bernoulli_start,
@@ -433,11 +449,11 @@ const clu_verbs clu_bernoulli_verbs = {
 	.reset = reset,
 	.prepare = prepare,
 	.accumulate = accumulate,
+	.collect = collect,
 	.settled = settled,
 	.refit = refit,
 	.finish = finish,
 	.restore = restore,
 	.begin_step = begin,
 	.statistics = statistics,
-	.collect = collect,
 };

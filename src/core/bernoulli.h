@@ -76,14 +76,24 @@ int clu_bits_least_disagreement(const clu_bits *bits, const uint64_t *x, const d
 
 #define CLU_BERNOULLI_KEPT 8 /* candidates of a start that are followed further */
 
-/* Sums of responsibilities, first in tables, then by column. */
+/* Sums of responsibilities, by column. */
 typedef struct clu_bits_sums
 {
-	double *table;
-	double *ones;	 /* d * kp: over the points with a 1 in the column */
-	double *zeros;	 /* likewise */
-	size_t	pending; /* points in the table */
+	double *ones;  /* d * kp: over the points with a 1 in the column */
+	double *zeros; /* likewise */
 } clu_bits_sums;
+
+/* What a member of the team needs for itself. */
+typedef struct clu_bernoulli_member
+{
+	/* over the share of the points at hand */
+	double *table; /* sums of responsibilities, by pattern */
+	double *size;  /* kp: sums of responsibilities, for the final figures */
+	clu_dd	log_likelihood;
+
+	double *responsibility; /* of a block, kp doubles a point */
+	double *log_density;	/* of a block */
+} clu_bernoulli_member;
 
 typedef struct clu_bernoulli
 {
@@ -92,8 +102,6 @@ typedef struct clu_bernoulli
 	double		 *table;
 	double		 *log_weight;
 	double		 *scratch;		  /* 2 d */
-	double		 *responsibility; /* of a block, kp doubles a point */
-	double		 *log_density;	  /* of a block */
 	double		 *size;			  /* kp: sums of responsibilities, for the final figures */
 	bool		  sizes_only;	  /* add to size, not to sums */
 	clu_dd		  log_likelihood; /* of the pass, so far */
@@ -101,8 +109,13 @@ typedef struct clu_bernoulli
 	double		  prior;		  /* log of the smoothing's density */
 	bool		  moved;		  /* the last refit changed a parameter */
 
+	/* one for every member of the team */
+	int					  members;
+	clu_bernoulli_member *member;
+
 	/* of starts */
 	clu_points sample;
+	clu_fit	   on_sample;		/* the fit, to the sample */
 	uint32_t  *distance;		/* sample: to the nearest row chosen so far */
 	uint32_t  *trial, *nearest; /* sample */
 	uint32_t  *chosen;			/* k: numbers of points */
@@ -112,7 +125,7 @@ typedef struct clu_bernoulli
 } clu_bernoulli;
 
 /* One E-step over the points and the M-step after it; returns the objective before it. */
-double clu_bernoulli_iterate(clu_fit *fit, const clu_points *points);
+double clu_bernoulli_iterate(clu_fit *fit);
 
 void clu_bernoulli_start_layout(clu_bernoulli *state, clu_arena *arena, const clu_fit *fit);
 void clu_bernoulli_start(clu_fit *fit, clu_random *random);

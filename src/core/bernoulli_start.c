@@ -331,11 +331,13 @@ climb(clu_fit *fit, int steps)
 	clu_bernoulli *state = fit->state;
 	double		   objective = INFINITY;
 
+	state->on_sample = *fit;
+	state->on_sample.points = &state->sample;
 	for (int i = 0; i < steps; i++)
 	{
 		double before = objective;
 
-		objective = clu_bernoulli_iterate(fit, &state->sample);
+		objective = clu_bernoulli_iterate(&state->on_sample);
 		if (before - objective < 1e-6 * state->sample.total_weight)
 			break;
 	}

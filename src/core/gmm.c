@@ -40,6 +40,8 @@ layout(clu_fit *fit, clu_arena *arena)
 	CLU_TAKE(arena, state->identity.shift, (size_t) d);
 	CLU_TAKE(arena, state->identity.scale, (size_t) d);
 	CLU_TAKE(arena, state->ridge, (size_t) d);
+	state->members = clu_team_members(fit->team);
+	state->label = NULL;
 	clu_gmm_sums_layout(state, arena, structure, k, d);
 	clu_gmm_tables_layout(state, arena, structure, k, d);
 	clu_gmm_start_layout(fit, state, arena);
@@ -53,7 +55,7 @@ find_shift(clu_fit *fit, double *shift)
 {
 	const clu_points *points = fit->points;
 	clu_gmm			 *state = fit->state;
-	double			 *base = state->scratch, *row = base + points->d;
+	double			 *base = state->member[0].scratch, *row = base + points->d;
 	int				  d = points->d;
 
 	memcpy(base, clu_point(points, 0, row), (size_t) d * sizeof(double));
@@ -83,7 +85,7 @@ find_variance(clu_fit *fit, double *variance)
 	memset(variance, 0, (size_t) d * sizeof(double));
 	for (size_t i = 0; i < points->n; i++)
 	{
-		const double *x = clu_point(points, i, state->scratch);
+		const double *x = clu_point(points, i, state->member[0].scratch);
 		double		  w = clu_weight(points->w, i);
 
 		for (int j = 0; j < d; j++)
@@ -280,13 +282,6 @@ statistics(clu_fit *fit, clu_statistic *list)
 	return 2;
 }
 
-static void
-collect(clu_fit *fit, int member)
-{
-	(void) member;
-	clu_gmm_flush(fit->state);
-}
-
 /* ---- units ---- */
 
 /* What a covariance is to be multiplied with: units of columns i and j, to the power of sign. */
@@ -295,7 +290,7 @@ scale_covariances(clu_fit *fit, int sign)
 {
 	clu_gmm	  *state = fit->state;
 	clu_model *model = &fit->model;
-	double	  *unit = state->scratch;
+	double	  *unit = state->member[0].scratch;
 	size_t	   d = (size_t) model->d, i = 0;
 	size_t	   count = clu_covariance_count(CLU_GMM, model->structure, model->k, model->d);
 
@@ -344,21 +339,6 @@ reset(clu_fit *fit)
 	state->flaws = 0;
 }
 
-static void
-prepare(clu_fit *fit)
-{
-	clu_gmm_prepare(fit->state, &fit->model, fit->interrupt);
-}
-
-static void
-accumulate(clu_fit *fit, const clu_block *block, int member)
-{
-	clu_gmm *state = fit->state;
-
-	(void) member;
-	clu_gmm_accumulate(state, &fit->model, &state->frame, block, fit->interrupt);
-}
-
 static double
 objective_of(const clu_fit *fit)
 {
@@ -386,7 +366,7 @@ refit(clu_fit *fit)
 	clu_gmm *state = fit->state;
 
 	state->last_objective = fit->objective;
-	clu_gmm_refit(state, &fit->model, fit->interrupt);
+	clu_gmm_refit(fit);
 	fit->flaws = state->flaws;
 	return CLU_OK;
 }
@@ -399,14 +379,7 @@ finish(clu_fit *fit)
 	clu_gmm	  *state = fit->state;
 	clu_model *model = &fit->model;
 
-	prepare(fit);
-	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
-	{
-		clu_block block = clu_points_block(fit->points, b);
-
-		accumulate(fit, &block, 0);
-		clu_check(fit->interrupt);
-	}
+	clu_fit_pass(fit);
 	clu_gmm_close(state);
 	for (int c = 0; c < model->k; c++)
 	{
@@ -439,13 +412,15 @@ restore(clu_fit *fit)
 
 const clu_verbs clu_gmm_verbs = {
 	.late_objective = true,
+	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_gmm_start,
 	.adopt = adopt,
 	.reset = reset,
-	.prepare = prepare,
-	.accumulate = accumulate,
+	.prepare = clu_gmm_prepare,
+	.accumulate = clu_gmm_accumulate,
+	.collect = clu_gmm_collect,
 	.settled = settled,
 	.refit = refit,
 	.improve = clu_gmm_improve,
@@ -453,5 +428,4 @@ const clu_verbs clu_gmm_verbs = {
 	.restore = restore,
 	.begin_step = begin_step,
 	.statistics = statistics,
-	.collect = collect,
 };

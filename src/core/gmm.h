@@ -30,8 +30,8 @@ typedef struct clu_gmm_frame
 
 /*
  * Sums over points: log-likelihood, then per component the responsibility, and first and second
- * moments about its current mean.  Block after block is summed in fresh and then added to the
- * total, which is kept as an unevaluated sum of two.
+ * moments about its current mean.  A member of the team sums over a share of the points, and then
+ * adds that to the total, which is kept as an unevaluated sum of two.
  */
 typedef struct clu_gmm_sums
 {
@@ -39,11 +39,25 @@ typedef struct clu_gmm_sums
 	size_t	width; /* of one component's second moments */
 	int		k, d;
 	bool	pooled; /* one array of second moments for all components */
-	double *fresh;
 	double *total;
 	double *rest;
-	size_t	pending; /* points in fresh */
 } clu_gmm_sums;
+
+/* What a member of the team needs for itself. */
+typedef struct clu_gmm_member
+{
+	double *sums;	/* over the share at hand */
+	double *panel;	/* most_panels * 32 * d */
+	double *term;	/* k * most_panels * 32: log terms, then responsibilities */
+	double *weight; /* most_panels * 32 */
+	bool   *active; /* most_panels * k */
+	double *scratch;
+	double *matrix[3]; /* d * d each */
+
+	/* of the last refit, and the components that were this member's */
+	bool unchanged;
+	int	 flaws; /* components held up by the floor */
+} clu_gmm_member;
 
 typedef struct clu_gmm
 {
@@ -57,24 +71,24 @@ typedef struct clu_gmm
 
 	/* tables of the parameters at hand */
 	double *factor;	  /* packed inverse Cholesky factors, or inverse standard deviations */
+	double *log_root; /* k, or 1 of tied: sums of the logs of the factors' diagonals */
 	double *constant; /* k: log weight less the log of what normalises the density */
 
-	clu_gmm_sums sums;
-	int			 most_panels; /* that are worked on together */
-	double		*panel;		  /* most_panels * 32 * d */
-	double		*term;		  /* k * most_panels * 32: log terms, then responsibilities */
-	double		*weight;	  /* most_panels * 32 */
-	bool		*active;	  /* most_panels * k */
-	double		*scratch;
+	clu_gmm_sums	sums;
+	double			sum_of_sizes;
+	const uint32_t *label;		 /* whose the points are; NULL: the E-step shares them out */
+	int				most_panels; /* that are worked on together */
+	int				members;
+	clu_gmm_member *member;
 
-	double *matrix[3]; /* d * d each */
-	bool	unchanged; /* by the last refit */
-	int		flaws;	   /* components held up by the floor, in the last refit */
-	double	last_objective;
+	bool   unchanged; /* by the last refit */
+	int	   flaws;	  /* components held up by the floor, in the last refit */
+	double last_objective;
 
 	/* starts: a sample of the points, in coordinates of the fit */
 	clu_points sample;
-	clu_points seen; /* as K-means is to see it */
+	clu_fit	   on_sample; /* the fit, to the sample */
+	clu_points seen;	  /* as K-means is to see it */
 	clu_fit	   kmeans;
 	clu_seeder seeder;
 	double	  *champion; /* parameters */
@@ -122,33 +136,28 @@ clu_gmm_second_of(const clu_gmm_sums *shape, double *sums, int c)
 void clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
 void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
 
-void clu_gmm_clear(clu_gmm *state);
-
-/* Begin a pass with the parameters of the model. */
-void clu_gmm_prepare(clu_gmm *state, const clu_model *model, const clu_interrupt *interrupt);
-
-/* E-step of a block, and its part in the sums of the M-step. */
-void clu_gmm_accumulate(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
-						const clu_block *block, const clu_interrupt *interrupt);
-
-/* The same with given labels instead of responsibilities; the log-likelihood stays 0. */
-void clu_gmm_accumulate_labels(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
-							   const clu_block *block, const uint32_t *label,
-							   const clu_interrupt *interrupt);
-
-/* The sums so far are in total and rest. */
-void clu_gmm_flush(clu_gmm *state);
+/*
+ * Verbs as they stand (fit.h).  With labels, these say whose the points are, tables are not made,
+ * and the log-likelihood stays 0.
+ */
+void clu_gmm_prepare(clu_fit *fit);
+void clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member);
+void clu_gmm_collect(clu_fit *fit, int member);
 
 /* After the last block: the sums are in total. */
 void clu_gmm_close(clu_gmm *state);
 
+/* Who does what is to be done for the matrix of every component: a team where it pays. */
+clu_team *clu_gmm_matrix_team(const clu_fit *fit);
+
+extern const clu_task clu_gmm_factor_task;
+
 /* ---- gmm_mstep.c ---- */
 
 /* New parameters from the sums. */
-void clu_gmm_refit(clu_gmm *state, clu_model *model, const clu_interrupt *interrupt);
+void clu_gmm_refit(clu_fit *fit);
 
-/* Raise what is below the floor of a covariance matrix; true where something was. */
-bool clu_gmm_hold_up(clu_gmm *state, double *matrix, int d, const clu_interrupt *interrupt);
+extern const clu_task clu_gmm_refit_task;
 
 /* ---- gmm_start.c ---- */
 

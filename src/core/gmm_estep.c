@@ -34,7 +34,7 @@
 
 #define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
 #define MOST_PANELS 8
-#define FLUSH_POINTS 4096 /* that are summed before they are added to the total */
+#define MATRIX_WORK 4e6 /* k * d^3 from which a team pays: about a millisecond */
 
 /* ---- memory ---- */
 
@@ -51,43 +51,57 @@ clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int 
 	sums->width = state->matrices ? clu_triangle(d) : dims;
 	sums->count = clu_size_product(clusters, dims + 1) + 1;
 	sums->count += sums->pooled ? sums->width : clu_size_product(clusters, sums->width);
-	CLU_TAKE(arena, sums->fresh, sums->count);
 	CLU_TAKE(arena, sums->total, sums->count);
 	CLU_TAKE(arena, sums->rest, sums->count);
+}
+
+static void
+member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, int k, int d)
+{
+	size_t clusters = (size_t) k, dims = (size_t) d;
+	size_t points = (size_t) state->most_panels * CLU_LANES;
+
+	CLU_TAKE(arena, member->sums, state->sums.count);
+	CLU_TAKE(arena, member->panel, points * dims);
+	CLU_TAKE(arena, member->term, clu_size_product(clusters, points));
+	CLU_TAKE(arena, member->weight, points);
+	CLU_TAKE(arena, member->active, clusters * (size_t) state->most_panels);
+	CLU_TAKE(arena, member->scratch, 2 * points * (dims + 1));
+	for (int i = 0; i < 3; i++)
+		CLU_TAKE(arena, member->matrix[i], state->matrices ? dims * dims : dims);
 }
 
 void
 clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d)
 {
-	size_t clusters = (size_t) k, dims = (size_t) d;
+	size_t clusters = (size_t) k;
 	size_t factors = structure == CLU_COV_TIED ? 1 : clusters;
-	size_t points;
 
 	state->most_panels = CLU_MAX(1, CLU_MIN(MOST_PANELS, CHUNK_VALUES / CLU_LANES / d));
-	points = (size_t) state->most_panels * CLU_LANES;
 	CLU_TAKE(arena, state->factor, clu_size_product(factors, state->sums.width));
+	CLU_TAKE(arena, state->log_root, factors);
 	CLU_TAKE(arena, state->constant, clusters);
-	CLU_TAKE(arena, state->panel, points * dims);
-	CLU_TAKE(arena, state->term, clu_size_product(clusters, points));
-	CLU_TAKE(arena, state->weight, points);
-	CLU_TAKE(arena, state->active, clusters * (size_t) state->most_panels);
-	CLU_TAKE(arena, state->scratch, 2 * points * (dims + 1));
-	for (int i = 0; i < 3; i++)
-		CLU_TAKE(arena, state->matrix[i], state->matrices ? dims * dims : dims);
+	CLU_TAKE(arena, state->member, (size_t) state->members);
+	for (int m = 0; m < state->members; m++)
+	{
+		clu_gmm_member measured;
+
+		member_layout(state, state->member == NULL ? &measured : &state->member[m], arena, k, d);
+	}
 }
 
 /* ---- tables ---- */
 
 /* The packed inverse factor of a matrix; returns the sum of the logs of its diagonal. */
 static double
-make_factor(clu_gmm *state, const double *matrix, int d, double *factor,
+make_factor(const double *matrix, int d, double *work, double *factor,
 			const clu_interrupt *interrupt)
 {
 	double sum = 0;
 
 	/* the M-step or the decoder has seen to it that this succeeds */
-	(void) clu_whitening_factor(matrix, d, state->matrix[0], &sum, interrupt);
-	clu_factor_pack(state->matrix[0], d, factor);
+	(void) clu_whitening_factor(matrix, d, work, &sum, interrupt);
+	clu_factor_pack(work, d, factor);
 	return sum;
 }
 
@@ -105,22 +119,21 @@ make_roots(const double *variance, int step, int d, double *root)
 	return sum;
 }
 
+/* The factor of a component; with tied, number 0 is that of all. */
 static double
-factor_of_component(clu_gmm *state, const clu_model *model, int c, const clu_interrupt *interrupt)
+factor_of_component(const clu_model *model, size_t c, double *work, double *factor,
+					const clu_interrupt *interrupt)
 {
-	int		d = model->d;
-	size_t	dims = (size_t) d;
-	double *factor = state->factor + (size_t) c * state->sums.width;
+	int	   d = model->d;
+	size_t dims = (size_t) d;
 
 	switch (model->structure)
 	{
 		case CLU_COV_FULL:
-			return make_factor(state, model->covariance + (size_t) c * dims * dims, d, factor,
-							   interrupt);
 		case CLU_COV_TIED:
-			return make_factor(state, model->covariance, d, state->factor, interrupt);
+			return make_factor(model->covariance + c * dims * dims, d, work, factor, interrupt);
 		case CLU_COV_DIAG:
-			return make_roots(model->covariance + (size_t) c * dims, 1, d, factor);
+			return make_roots(model->covariance + c * dims, 1, d, factor);
 		case CLU_COV_SPHERICAL:
 			return make_roots(model->covariance + c, 0, d, factor);
 		default:
@@ -128,56 +141,83 @@ factor_of_component(clu_gmm *state, const clu_model *model, int c, const clu_int
 	}
 }
 
-void
-clu_gmm_clear(clu_gmm *state)
+static void
+make_table(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	clu_gmm_sums *sums = &state->sums;
+	const clu_fit *fit = work;
+	clu_gmm		  *state = fit->state;
 
-	memset(sums->fresh, 0, sums->count * sizeof(double));
-	memset(sums->total, 0, sums->count * sizeof(double));
-	memset(sums->rest, 0, sums->count * sizeof(double));
-	sums->pending = 0;
+	state->log_root[item] =
+		factor_of_component(&fit->model, item, state->member[member].matrix[0],
+							state->factor + item * state->sums.width, interrupt);
 }
 
-void
-clu_gmm_prepare(clu_gmm *state, const clu_model *model, const clu_interrupt *interrupt)
-{
-	double log_root = 0;
+const clu_task clu_gmm_factor_task = {make_table, NULL};
 
+clu_team *
+clu_gmm_matrix_team(const clu_fit *fit)
+{
+	double d = fit->model.d;
+
+	return fit->model.structure == CLU_COV_FULL && fit->model.k * d * d * d > MATRIX_WORK
+			   ? fit->team
+			   : NULL;
+}
+
+static void
+make_tables(clu_fit *fit)
+{
+	clu_gmm			*state = fit->state;
+	const clu_model *model = &fit->model;
+	bool			 pooled = state->sums.pooled;
+
+	clu_team_run(clu_gmm_matrix_team(fit), CLU_JOB_GMM_FACTORS, fit, pooled ? 1 : (size_t) model->k,
+				 fit->interrupt);
 	for (int c = 0; c < model->k; c++)
-	{
-		if (c == 0 || model->structure != CLU_COV_TIED)
-			log_root = factor_of_component(state, model, c, interrupt);
-		state->constant[c] = clu_log(model->weight[c]) + (log_root - model->d * CLU_LOG_TWO_PI / 2);
-	}
-	clu_gmm_clear(state);
+		state->constant[c] = clu_log(model->weight[c]) +
+							 (state->log_root[pooled ? 0 : c] - model->d * CLU_LOG_TWO_PI / 2);
 }
 
 /* ---- sums ---- */
 
-/* Add fresh to total + rest, keeping what rounding would lose. */
 static void
-flush(clu_gmm_sums *sums)
+clear(clu_gmm *state)
 {
-	double *restrict fresh = sums->fresh;
-	double *restrict total = sums->total;
-	double *restrict rest = sums->rest;
+	size_t size = state->sums.count * sizeof(double);
 
-	for (size_t i = 0; i < sums->count; i++)
-	{
-		clu_dd sum = clu_dd_two_sum(total[i], fresh[i]);
-
-		total[i] = sum.hi;
-		rest[i] += sum.lo;
-		fresh[i] = 0;
-	}
-	sums->pending = 0;
+	memset(state->sums.total, 0, size);
+	memset(state->sums.rest, 0, size);
+	for (int m = 0; m < state->members; m++)
+		memset(state->member[m].sums, 0, size);
 }
 
 void
-clu_gmm_flush(clu_gmm *state)
+clu_gmm_prepare(clu_fit *fit)
 {
-	flush(&state->sums);
+	clu_gmm *state = fit->state;
+
+	clear(state);
+	if (state->label == NULL)
+		make_tables(fit);
+}
+
+/* Add the sums over a share to total + rest, keeping what rounding would lose. */
+void
+clu_gmm_collect(clu_fit *fit, int member)
+{
+	clu_gmm *state = fit->state;
+	double *restrict share = state->member[member].sums;
+	double *restrict total = state->sums.total;
+	double *restrict rest = state->sums.rest;
+
+	for (size_t i = 0; i < state->sums.count; i++)
+	{
+		clu_dd sum = clu_dd_two_sum(total[i], share[i]);
+
+		total[i] = sum.hi;
+		rest[i] += sum.lo;
+		share[i] = 0;
+	}
 }
 
 void
@@ -185,7 +225,6 @@ clu_gmm_close(clu_gmm *state)
 {
 	clu_gmm_sums *sums = &state->sums;
 
-	flush(sums);
 	for (size_t i = 0; i < sums->count; i++)
 		sums->total[i] += sums->rest[i];
 }
@@ -194,7 +233,8 @@ clu_gmm_close(clu_gmm *state)
 
 typedef struct chunk
 {
-	clu_gmm				*state;
+	const clu_gmm		*state;
+	clu_gmm_member		*own;
 	const clu_model		*model;
 	int					 panels;
 	size_t				 first; /* point of the block */
@@ -225,11 +265,11 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 
 	for (size_t i = 0; i < (size_t) at->panels * CLU_LANES; i++)
 	{
-		double *panel = at->state->panel + i / CLU_LANES * CLU_LANES * dims;
+		double *panel = at->own->panel + i / CLU_LANES * CLU_LANES * dims;
 		bool	real = i < at->n;
 
 		fill_lane(panel + i % CLU_LANES, frame, block, at->first + (real ? i : 0));
-		at->state->weight[i] = real ? clu_weight(block->w, at->first + i) : 0;
+		at->own->weight[i] = real ? clu_weight(block->w, at->first + i) : 0;
 	}
 }
 
@@ -250,7 +290,8 @@ check_component(const chunk *at)
 static void
 compute_terms(const chunk *at)
 {
-	clu_gmm			*state = at->state;
+	const clu_gmm	*state = at->state;
+	clu_gmm_member	*own = at->own;
 	const clu_model *model = at->model;
 	size_t			 dims = (size_t) model->d;
 
@@ -262,12 +303,12 @@ compute_terms(const chunk *at)
 
 		for (int p = 0; p < at->panels; p++)
 		{
-			const double *panel = state->panel + (size_t) p * dims * CLU_LANES;
-			double *out = state->term + (size_t) c * stride_of(state) + (size_t) p * CLU_LANES;
+			const double *panel = own->panel + (size_t) p * dims * CLU_LANES;
+			double		 *out = own->term + (size_t) c * stride_of(state) + (size_t) p * CLU_LANES;
 
 			if (state->matrices)
 				clu_kernel->gmm_full(panel, model->d, mean, factor, state->constant[c],
-									 state->scratch, out);
+									 own->scratch, out);
 			else
 				clu_kernel->gmm_diag(panel, model->d, mean, factor, state->constant[c], out);
 		}
@@ -279,94 +320,106 @@ compute_terms(const chunk *at)
 static void
 share_out(const chunk *at)
 {
-	clu_gmm *state = at->state;
-	double	 log_density[CLU_LANES];
-	double	 sum[8] = {0};
+	clu_gmm_member *own = at->own;
+	double			log_density[CLU_LANES];
+	double			sum[8] = {0};
 
 	for (int p = 0; p < at->panels; p++)
 	{
-		const double *w = state->weight + p * CLU_LANES;
+		const double *w = own->weight + p * CLU_LANES;
 
-		clu_kernel->gmm_share(state->term + p * CLU_LANES, at->model->k, stride_of(state), w,
-							  log_density, state->active + p * at->model->k);
+		clu_kernel->gmm_share(own->term + p * CLU_LANES, at->model->k, stride_of(at->state), w,
+							  log_density, own->active + p * at->model->k);
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			sum[lane % 8] += w[lane] * log_density[lane];
 	}
-	*clu_gmm_sum_of(state->sums.fresh) +=
+	*clu_gmm_sum_of(own->sums) +=
 		((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 
 static void
 share_by_label(const chunk *at, const uint32_t *label)
 {
-	clu_gmm *state = at->state;
-	int		 k = at->model->k;
+	clu_gmm_member *own = at->own;
+	size_t			k = (size_t) at->model->k, stride = stride_of(at->state);
 
-	memset(state->active, 0, (size_t) at->panels * (size_t) k * sizeof(bool));
-	memset(state->term, 0, (size_t) k * stride_of(state) * sizeof(double));
+	memset(own->active, 0, (size_t) at->panels * k * sizeof(bool));
+	memset(own->term, 0, k * stride * sizeof(double));
 	for (size_t i = 0; i < at->n; i++)
 	{
 		uint32_t c = label[at->first + i];
 
-		state->term[(size_t) c * stride_of(state) + i] = state->weight[i];
-		state->active[i / CLU_LANES * (size_t) k + c] = true;
+		own->term[c * stride + i] = own->weight[i];
+		own->active[i / CLU_LANES * k + c] = true;
 	}
 }
 
 static void
 add_moments(const chunk *at)
 {
-	clu_gmm			*state = at->state;
-	clu_gmm_sums	*sums = &state->sums;
-	const clu_model *model = at->model;
+	const clu_gmm_sums *sums = &at->state->sums;
+	clu_gmm_member	   *own = at->own;
+	const clu_model	   *model = at->model;
 
 	for (int c = 0; c < model->k; c++)
 	{
 		const double *mean = model->center + (size_t) c * (size_t) model->d;
-		const double *term = state->term + (size_t) c * stride_of(state);
+		const double *term = own->term + (size_t) c * stride_of(at->state);
 		const double *r[MOST_PANELS];
-		double		 *count = clu_gmm_count_of(sums->fresh, c);
-		double		 *first = clu_gmm_first_of(sums, sums->fresh, c);
-		double		 *second = clu_gmm_second_of(sums, sums->fresh, c);
+		double		 *count = clu_gmm_count_of(own->sums, c);
+		double		 *first = clu_gmm_first_of(sums, own->sums, c);
+		double		 *second = clu_gmm_second_of(sums, own->sums, c);
 		int			  which[MOST_PANELS], panels = 0;
 
 		for (int p = 0; p < at->panels; p++)
-			if (state->active[p * model->k + c])
+			if (own->active[p * model->k + c])
 			{
 				r[panels] = term + p * CLU_LANES;
 				which[panels++] = p;
 			}
 		if (panels == 0)
 			continue;
-		if (state->matrices)
-			clu_kernel->gmm_moments_full(state->panel, r, which, panels, model->d, mean,
-										 state->scratch, count, first, second);
+		if (at->state->matrices)
+			clu_kernel->gmm_moments_full(own->panel, r, which, panels, model->d, mean, own->scratch,
+										 count, first, second);
 		else
-			clu_kernel->gmm_moments_diag(state->panel, r, which, panels, model->d, mean, count,
-										 first, second);
+			clu_kernel->gmm_moments_diag(own->panel, r, which, panels, model->d, mean, count, first,
+										 second);
 		check_component(at);
 	}
 }
 
 /* ---- a block ---- */
 
-/* With labels, these say whose the points are; without, the E-step does. */
-static void
-accumulate(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
-		   const clu_block *block, const uint32_t *label, const clu_interrupt *interrupt)
+/* The sample of the starts is in the coordinates of the fit already. */
+static const clu_gmm_frame *
+frame_of(const clu_fit *fit)
 {
-	size_t size = stride_of(state);
-	size_t work = (size_t) model->k * size * state->sums.width, done = 0;
+	const clu_gmm *state = fit->state;
+
+	return fit->points == &state->sample ? &state->identity : &state->frame;
+}
+
+void
+clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
+{
+	const clu_gmm *state = fit->state;
+	size_t		   size = stride_of(state);
+	size_t		   work = (size_t) fit->model.k * size * state->sums.width, done = 0;
 
 	for (size_t first = 0; first < block->n; first += size)
 	{
-		chunk at = {.state = state, .model = model, .first = first, .interrupt = interrupt};
+		chunk at = {.state = state,
+					.own = &state->member[member],
+					.model = &fit->model,
+					.first = first,
+					.n = CLU_MIN(size, block->n - first),
+					.interrupt = fit->interrupt};
 
-		at.n = CLU_MIN(size, block->n - first);
 		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);
-		fill_chunk(&at, frame, block);
-		if (label != NULL)
-			share_by_label(&at, label);
+		fill_chunk(&at, frame_of(fit), block);
+		if (state->label != NULL)
+			share_by_label(&at, state->label + block->first);
 		else
 		{
 			compute_terms(&at);
@@ -376,26 +429,8 @@ accumulate(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
 		done += work;
 		if (done > 1000000)
 		{
-			clu_check(interrupt);
+			clu_check(fit->interrupt);
 			done = 0;
 		}
 	}
-	state->sums.pending += block->n;
-	if (state->sums.pending >= FLUSH_POINTS)
-		flush(&state->sums);
-}
-
-void
-clu_gmm_accumulate(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
-				   const clu_block *block, const clu_interrupt *interrupt)
-{
-	accumulate(state, model, frame, block, NULL, interrupt);
-}
-
-void
-clu_gmm_accumulate_labels(clu_gmm *state, const clu_model *model, const clu_gmm_frame *frame,
-						  const clu_block *block, const uint32_t *label,
-						  const clu_interrupt *interrupt)
-{
-	accumulate(state, model, frame, block, label, interrupt);
 }

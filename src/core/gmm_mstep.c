@@ -33,6 +33,15 @@
 #define MOST_EIGEN 64
 #define SINGULAR 1e-13 /* the part of a variance that the other columns don't explain */
 
+/* What a member of the team works with. */
+typedef struct refitting
+{
+	const clu_gmm		*state;
+	clu_gmm_member		*own;
+	clu_model			*model;
+	const clu_interrupt *interrupt;
+} refitting;
+
 /* ---- the floor ---- */
 
 /* Whether a factored matrix (U in the upper triangle) is far enough from singular. */
@@ -48,28 +57,29 @@ well_conditioned(const double *factor, const double *matrix, int d)
 }
 
 static bool
-is_above_floor(clu_gmm *state, const double *matrix, int d, const clu_interrupt *interrupt)
+is_above_floor(const refitting *at, const double *matrix, int d)
 {
-	double *work = state->matrix[0];
+	double *work = at->own->matrix[0];
+	bool	explicit_ridge = at->state->explicit_ridge;
 	size_t	n = (size_t) d;
 
 	memcpy(work, matrix, n * n * sizeof(double));
-	if (!state->explicit_ridge)
+	if (!explicit_ridge)
 		for (size_t i = 0; i < n; i++)
 			work[i * n + i] -= CLU_GMM_FLOOR;
-	return clu_cholesky(work, d, interrupt) &&
-		   (!state->explicit_ridge || well_conditioned(work, matrix, d));
+	return clu_cholesky(work, d, at->interrupt) &&
+		   (!explicit_ridge || well_conditioned(work, matrix, d));
 }
 
 /* Raise all eigenvalues below the floor to it. */
 static void
-raise_eigenvalues(clu_gmm *state, double *matrix, int d, const clu_interrupt *interrupt)
+raise_eigenvalues(const refitting *at, double *matrix, int d)
 {
-	double *work = state->matrix[0], *vectors = state->matrix[1];
+	double *work = at->own->matrix[0], *vectors = at->own->matrix[1];
 	size_t	n = (size_t) d;
 
 	memcpy(work, matrix, n * n * sizeof(double));
-	clu_eigen(work, d, vectors, interrupt);
+	clu_eigen(work, d, vectors, at->interrupt);
 	memset(matrix, 0, n * n * sizeof(double));
 	for (size_t e = 0; e < n; e++)
 	{
@@ -83,15 +93,16 @@ raise_eigenvalues(clu_gmm *state, double *matrix, int d, const clu_interrupt *in
 	clu_symmetrize(matrix, d);
 }
 
-bool
-clu_gmm_hold_up(clu_gmm *state, double *matrix, int d, const clu_interrupt *interrupt)
+/* Raise what is below the floor of a covariance matrix; true where something was. */
+static bool
+hold_up(const refitting *at, double *matrix, int d)
 {
 	size_t n = (size_t) d;
 
-	if (is_above_floor(state, matrix, d, interrupt))
+	if (is_above_floor(at, matrix, d))
 		return false;
 	if (d <= MOST_EIGEN)
-		raise_eigenvalues(state, matrix, d, interrupt);
+		raise_eigenvalues(at, matrix, d);
 	else
 		for (size_t i = 0; i < n; i++)
 			matrix[i * n + i] = fmax(matrix[i * n + i], 0) + CLU_GMM_FLOOR;
@@ -102,18 +113,18 @@ clu_gmm_hold_up(clu_gmm *state, double *matrix, int d, const clu_interrupt *inte
 
 /* Set a parameter; a change that is rounding, on a scale of the parameter's own, counts as none. */
 static void
-assign(clu_gmm *state, double *to, double value, double scale)
+assign(const refitting *at, double *to, double value, double scale)
 {
 	if (!(fabs(value - *to) <= ROUNDING * scale))
-		state->unchanged = false;
+		at->own->unchanged = false;
 	*to = value;
 }
 
 /* One variance: with the ridge, and not below the floor. */
 static void
-assign_variance(clu_gmm *state, double *to, double variance, double ridge, bool *raised)
+assign_variance(const refitting *at, double *to, double variance, double ridge, bool *raised)
 {
-	double least = state->explicit_ridge ? SINGULAR : CLU_GMM_FLOOR;
+	double least = at->state->explicit_ridge ? SINGULAR : CLU_GMM_FLOOR;
 
 	variance += ridge;
 	if (!(variance >= least))
@@ -121,12 +132,12 @@ assign_variance(clu_gmm *state, double *to, double variance, double ridge, bool 
 		*raised = true;
 		variance = CLU_GMM_FLOOR;
 	}
-	assign(state, to, variance, variance);
+	assign(at, to, variance, variance);
 }
 
-/* T/N - (s/N)(s/N)^T into the matrix, or the like for a sum of components: to += share * that. */
+/* T/N - (s/N)(s/N)^T into the upper triangle of the matrix. */
 static void
-add_matrix(const clu_gmm_sums *sums, int c, double share, double *matrix)
+set_matrix(const clu_gmm_sums *sums, int c, double *matrix)
 {
 	const double *first = clu_gmm_first_of(sums, sums->total, c);
 	const double *second = clu_gmm_second_of(sums, sums->total, c);
@@ -135,52 +146,51 @@ add_matrix(const clu_gmm_sums *sums, int c, double share, double *matrix)
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j <= i; j++)
-			matrix[j * n + i] += share * (second[i * (i + 1) / 2 + j] / count -
-										  first[i] / count * (first[j] / count));
+			matrix[j * n + i] =
+				second[i * (i + 1) / 2 + j] / count - first[i] / count * (first[j] / count);
 }
 
 static void
-refit_matrix(clu_gmm *state, clu_model *model, double *matrix, double *to,
-			 const clu_interrupt *interrupt)
+refit_matrix(const refitting *at, double *matrix, double *to)
 {
-	size_t n = (size_t) model->d;
+	int	   d = at->model->d;
+	size_t n = (size_t) d;
 
 	for (size_t j = 0; j < n; j++)
-		matrix[j * n + j] += state->ridge[j];
-	clu_symmetrize(matrix, model->d);
-	if (clu_gmm_hold_up(state, matrix, model->d, interrupt))
-		state->flaws++;
+		matrix[j * n + j] += at->state->ridge[j];
+	clu_symmetrize(matrix, d);
+	if (hold_up(at, matrix, d))
+		at->own->flaws++;
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < n; j++)
-			assign(state, &to[i * n + j], matrix[i * n + j],
+			assign(at, &to[i * n + j], matrix[i * n + j],
 				   sqrt(matrix[i * n + i] * matrix[j * n + j]));
 }
 
 static void
-refit_full(clu_gmm *state, clu_model *model, int c, const clu_interrupt *interrupt)
+refit_full(const refitting *at, int c)
 {
-	size_t	n = (size_t) model->d;
-	double *matrix = state->matrix[2];
+	size_t	n = (size_t) at->model->d;
+	double *matrix = at->own->matrix[2];
 
-	memset(matrix, 0, n * n * sizeof(double));
-	add_matrix(&state->sums, c, 1, matrix);
-	refit_matrix(state, model, matrix, model->covariance + (size_t) c * n * n, interrupt);
+	set_matrix(&at->state->sums, c, matrix);
+	refit_matrix(at, matrix, at->model->covariance + (size_t) c * n * n);
 }
 
 /* The pooled T less what the means went, over all components. */
 static void
-refit_tied(clu_gmm *state, clu_model *model, double weight, const clu_interrupt *interrupt)
+refit_tied(const refitting *at)
 {
-	const clu_gmm_sums *sums = &state->sums;
-	size_t				n = (size_t) model->d;
-	double			   *matrix = state->matrix[2];
+	const clu_gmm_sums *sums = &at->state->sums;
+	size_t				n = (size_t) at->model->d;
+	double			   *matrix = at->own->matrix[2], weight = at->state->sum_of_sizes;
 	const double	   *second = clu_gmm_second_of(sums, sums->total, 0);
 
 	memset(matrix, 0, n * n * sizeof(double));
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j <= i; j++)
 			matrix[j * n + i] = second[i * (i + 1) / 2 + j] / weight;
-	for (int c = 0; c < model->k; c++)
+	for (int c = 0; c < at->model->k; c++)
 	{
 		const double *first = clu_gmm_first_of(sums, sums->total, c);
 		double		  count = *clu_gmm_count_of(sums->total, c);
@@ -191,14 +201,15 @@ refit_tied(clu_gmm *state, clu_model *model, double weight, const clu_interrupt 
 			for (size_t j = 0; j <= i; j++)
 				matrix[j * n + i] -= count / weight * (first[i] / count) * (first[j] / count);
 	}
-	refit_matrix(state, model, matrix, model->covariance, interrupt);
+	refit_matrix(at, matrix, at->model->covariance);
 }
 
 /* The diagonal, column by column or its mean. */
 static void
-refit_variances(clu_gmm *state, clu_model *model, int c)
+refit_variances(const refitting *at, int c)
 {
-	const clu_gmm_sums *sums = &state->sums;
+	const clu_gmm_sums *sums = &at->state->sums;
+	clu_model		   *model = at->model;
 	const double	   *first = clu_gmm_first_of(sums, sums->total, c);
 	const double	   *second = clu_gmm_second_of(sums, sums->total, c);
 	double				count = *clu_gmm_count_of(sums->total, c), sum = 0;
@@ -210,49 +221,82 @@ refit_variances(clu_gmm *state, clu_model *model, int c)
 
 		sum += variance;
 		if (model->structure == CLU_COV_DIAG)
-			assign_variance(state, &model->covariance[(size_t) c * (size_t) model->d + (size_t) j],
-							variance, state->ridge[j], &raised);
+			assign_variance(at, &model->covariance[(size_t) c * (size_t) model->d + (size_t) j],
+							variance, at->state->ridge[j], &raised);
 	}
 	if (model->structure == CLU_COV_SPHERICAL)
-		assign_variance(state, &model->covariance[c], sum / model->d, state->ridge[0], &raised);
-	state->flaws += raised;
+		assign_variance(at, &model->covariance[c], sum / model->d, at->state->ridge[0], &raised);
+	at->own->flaws += raised;
 }
 
 static void
-refit_mean(clu_gmm *state, clu_model *model, int c)
+refit_mean(const refitting *at, int c)
 {
-	const double *first = clu_gmm_first_of(&state->sums, state->sums.total, c);
-	double		 *mean = model->center + (size_t) c * (size_t) model->d;
+	const clu_gmm_sums *sums = &at->state->sums;
+	const double	   *first = clu_gmm_first_of(sums, sums->total, c);
+	double			   *mean = at->model->center + (size_t) c * (size_t) at->model->d;
 
-	for (int j = 0; j < model->d; j++)
-		assign(state, &mean[j], mean[j] + first[j] / model->size[c], 1 + fabs(mean[j]));
+	for (int j = 0; j < at->model->d; j++)
+		assign(at, &mean[j], mean[j] + first[j] / at->model->size[c], 1 + fabs(mean[j]));
+}
+
+static void
+refit_component(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	clu_fit	  *fit = work;
+	clu_gmm	  *state = fit->state;
+	clu_model *model = &fit->model;
+	refitting  at = {state, &state->member[member], model, interrupt};
+	int		   c = (int) item;
+
+	if (clu_option_integer(&model->options, CLU_WEIGHTS) != CLU_WEIGHTS_UNIFORM)
+		assign(&at, &model->weight[c], model->size[c] / state->sum_of_sizes, 1);
+	if (!(model->size[c] > 0))
+		return; /* nobody's: it stays where it is, with weight 0 */
+	if (model->structure == CLU_COV_FULL)
+		refit_full(&at, c);
+	else if (model->structure == CLU_COV_DIAG || model->structure == CLU_COV_SPHERICAL)
+		refit_variances(&at, c);
+	refit_mean(&at, c);
+}
+
+const clu_task clu_gmm_refit_task = {refit_component, NULL};
+
+static void
+measure_sizes(clu_fit *fit)
+{
+	clu_gmm *state = fit->state;
+	clu_dd	 sum = {0, 0};
+
+	for (int c = 0; c < fit->model.k; c++)
+	{
+		fit->model.size[c] = fmax(*clu_gmm_count_of(state->sums.total, c), 0);
+		sum = clu_dd_add_double(sum, fit->model.size[c]);
+	}
+	state->sum_of_sizes = clu_dd_value(sum);
 }
 
 void
-clu_gmm_refit(clu_gmm *state, clu_model *model, const clu_interrupt *interrupt)
+clu_gmm_refit(clu_fit *fit)
 {
-	clu_dd weight = {0, 0};
-	bool   uniform = clu_option_integer(&model->options, CLU_WEIGHTS) == CLU_WEIGHTS_UNIFORM;
+	clu_gmm	 *state = fit->state;
+	refitting all = {state, &state->member[0], &fit->model, fit->interrupt};
 
+	for (int m = 0; m < state->members; m++)
+	{
+		state->member[m].unchanged = true;
+		state->member[m].flaws = 0;
+	}
+	measure_sizes(fit);
+	clu_team_run(clu_gmm_matrix_team(fit), CLU_JOB_GMM_REFIT, fit, (size_t) fit->model.k,
+				 fit->interrupt);
+	if (fit->model.structure == CLU_COV_TIED)
+		refit_tied(&all);
 	state->unchanged = true;
 	state->flaws = 0;
-	for (int c = 0; c < model->k; c++)
+	for (int m = 0; m < state->members; m++)
 	{
-		model->size[c] = fmax(*clu_gmm_count_of(state->sums.total, c), 0);
-		weight = clu_dd_add_double(weight, model->size[c]);
+		state->unchanged = state->unchanged && state->member[m].unchanged;
+		state->flaws += state->member[m].flaws;
 	}
-	for (int c = 0; c < model->k; c++)
-	{
-		if (!uniform)
-			assign(state, &model->weight[c], model->size[c] / clu_dd_value(weight), 1);
-		if (!(model->size[c] > 0))
-			continue; /* nobody's: it stays where it is, with weight 0 */
-		if (model->structure == CLU_COV_FULL)
-			refit_full(state, model, c, interrupt);
-		else if (model->structure == CLU_COV_DIAG || model->structure == CLU_COV_SPHERICAL)
-			refit_variances(state, model, c);
-		refit_mean(state, model, c);
-	}
-	if (model->structure == CLU_COV_TIED)
-		refit_tied(state, model, clu_dd_value(weight), interrupt);
 }

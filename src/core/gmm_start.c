@@ -119,6 +119,7 @@ clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 	kmeans->verbs = &clu_kmeans_verbs;
 	kmeans->points = &state->sample;
 	kmeans->interrupt = fit->interrupt;
+	kmeans->team = fit->team;
 	kmeans->error = fit->error;
 	kmeans->model.algorithm = CLU_KMEANS;
 	kmeans->model.k = model->k;
@@ -162,23 +163,15 @@ describe(clu_points *sample)
 	sample->rows = (double) sample->n;
 }
 
-static void
-pass_over_sample(clu_fit *fit, clu_model *model, const uint32_t *label)
+static clu_fit *
+fit_on_sample(clu_fit *fit, const clu_model *model)
 {
 	clu_gmm *state = fit->state;
 
-	for (size_t b = 0; b < clu_points_blocks(&state->sample); b++)
-	{
-		clu_block block = clu_points_block(&state->sample, b);
-
-		if (label == NULL)
-			clu_gmm_accumulate(state, model, &state->identity, &block, fit->interrupt);
-		else
-			clu_gmm_accumulate_labels(state, model, &state->identity, &block, label + block.first,
-									  fit->interrupt);
-		clu_check(fit->interrupt);
-	}
-	clu_gmm_close(state);
+	state->on_sample = *fit;
+	state->on_sample.points = &state->sample;
+	state->on_sample.model = *model;
+	return &state->on_sample;
 }
 
 /* Parameters of clusters; a cluster without points keeps what the model says. */
@@ -186,11 +179,14 @@ static void
 refit_to_labels(clu_fit *fit, clu_model *model, const uint32_t *label)
 {
 	clu_gmm *state = fit->state;
+	clu_fit *sample = fit_on_sample(fit, model);
 
 	memset(model->center, 0, (size_t) model->k * (size_t) model->d * sizeof(double));
-	clu_gmm_clear(state);
-	pass_over_sample(fit, model, label);
-	clu_gmm_refit(state, model, fit->interrupt);
+	state->label = label;
+	clu_fit_pass(sample);
+	state->label = NULL;
+	clu_gmm_close(state);
+	clu_gmm_refit(sample);
 }
 
 /* The mean and covariance of all: a mixture of one component. */
@@ -216,7 +212,7 @@ static void
 make_white(clu_fit *fit, const clu_model *pooled)
 {
 	clu_gmm *state = fit->state;
-	double	*matrix = state->matrix[0], *columns = state->matrix[1];
+	double	*matrix = state->member[0].matrix[0], *columns = state->member[0].matrix[1];
 	double	 log_sum;
 	size_t	 d = (size_t) pooled->d;
 
@@ -288,7 +284,8 @@ make_principal(clu_fit *fit)
 {
 	clu_gmm *state = fit->state;
 	size_t	 n = state->seen.n, d = (size_t) state->seen.d;
-	double	*z = state->seen.x, *direction = state->matrix[0], *next = state->matrix[1];
+	double	*z = state->seen.x, *direction = state->member[0].matrix[0],
+		   *next = state->member[0].matrix[1];
 
 	for (size_t j = 0; j < d; j++)
 		direction[j] = 1.0 + (double) j / (double) d; /* orthogonal to nothing by accident */
@@ -334,7 +331,7 @@ clu_gmm_take_sample(clu_fit *fit)
 	clu_gmm			 *state = fit->state;
 	clu_points		 *sample = &state->sample;
 	size_t			  d = (size_t) points->d;
-	double			 *x = sample->x, *row = state->scratch;
+	double			 *x = sample->x, *row = state->member[0].scratch;
 
 	for (size_t i = 0; i < sample->n; i++)
 	{
@@ -363,6 +360,7 @@ label_sample(clu_fit *fit, uint32_t *label)
 {
 	clu_gmm			 *state = fit->state;
 	const clu_points *sample = state->kmeans.points;
+	double			 *panel = state->member[0].panel;
 	double			  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
 
 	for (size_t first = 0; first < sample->n; first += CLU_LANES)
@@ -372,8 +370,8 @@ label_sample(clu_fit *fit, uint32_t *label)
 
 		for (int lane = 0; lane < n; lane++)
 			row[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(state->panel, sample->x, sample->width, sample->d, row, n);
-		clu_kernel->nearest(CLU_SQUARED, state->panel, sample->d, state->kmeans.model.center,
+		clu_panel_fill(panel, sample->x, sample->width, sample->d, row, n);
+		clu_kernel->nearest(CLU_SQUARED, panel, sample->d, state->kmeans.model.center,
 							state->kmeans.model.k, least, second, index);
 		for (int lane = 0; lane < n; lane++)
 			label[first + (size_t) lane] = (uint32_t) index[lane];
@@ -450,19 +448,20 @@ static trial
 follow(clu_fit *fit, int64_t most)
 {
 	clu_gmm *state = fit->state;
+	clu_fit *sample = fit_on_sample(fit, &fit->model);
 	trial	 result = {.log_likelihood = -INFINITY};
 	double	 last;
 
 	most = CLU_MIN(most, clu_option_integer(&fit->model.options, CLU_MAX_ITER));
 	for (int64_t i = 0;; i++)
 	{
-		clu_gmm_prepare(state, &fit->model, fit->interrupt);
-		pass_over_sample(fit, &fit->model, NULL);
+		clu_fit_pass(sample);
+		clu_gmm_close(state);
 		last = result.log_likelihood;
 		result.log_likelihood = *clu_gmm_sum_of(state->sums.total);
 		if (i == most || result.log_likelihood - last < 1e-7 * state->sample.total_weight)
 			return result;
-		clu_gmm_refit(state, &fit->model, fit->interrupt);
+		clu_gmm_refit(sample);
 		result.flaws = state->flaws;
 	}
 }

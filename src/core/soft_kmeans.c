@@ -11,8 +11,8 @@
  * K-means.
  *
  * Traps: the least squared distance is taken out before exp, or all terms underflow far out.
- * Sums run about the current centre, in a fixed order, per block and then over blocks in double-
- * double, so that an offset of the data costs no digits.  A fixed point of floating point numbers
+ * Sums run about the current centre, in a fixed order, per share of the points and then over
+ * shares in double-double, so that an offset of the data costs no digits.  A fixed point of floating point numbers
  * may wobble in the last bits for ever: the run is at its end when no centre moves by more than
  * that.
  */
@@ -28,22 +28,45 @@
 /* A centre that moves less than this share of the typical distance stands still. */
 #define STANDS_STILL 1e-12
 
+/* What a member of the team needs for itself. */
+typedef struct soft_member
+{
+	/* over the share of the points at hand */
+	double *sum;	/* k * d: of w r (x - c) */
+	double *weight; /* k: of w r */
+	clu_dd	energy;
+
+	double *panel;
+	double *distance;		/* k * 32 */
+	double *responsibility; /* k: of a point */
+	double *row;
+} soft_member;
+
 typedef struct soft_state
 {
 	double	   beta; /* in the units of the points */
 	clu_seeder seeder;
-	double	  *center_of_block; /* k * d: sums of w r (x - c) of a block */
-	double	  *weight_of_block; /* k: sums of w r */
-	clu_dd	  *sum;				/* k * d */
-	clu_dd	  *weight;			/* k */
+	clu_dd	  *sum;	   /* k * d */
+	clu_dd	  *weight; /* k */
 	clu_dd	   energy;
 	double	   last_objective;
 	double	   moved; /* farthest way of a centre in the last refit, as a share of what counts */
-	double	  *panel;
-	double	  *distance; /* k * 32 */
-	double	  *share;	 /* k */
-	double	  *row;
+
+	/* one for every member of the team */
+	int			 members;
+	soft_member *member;
 } soft_state;
+
+static void
+member_layout(soft_member *member, clu_arena *arena, size_t k, size_t d)
+{
+	CLU_TAKE(arena, member->sum, clu_size_product(k, d));
+	CLU_TAKE(arena, member->weight, k);
+	CLU_TAKE(arena, member->panel, d * CLU_LANES);
+	CLU_TAKE(arena, member->distance, clu_size_product(k, CLU_LANES));
+	CLU_TAKE(arena, member->responsibility, k);
+	CLU_TAKE(arena, member->row, d);
+}
 
 static void
 layout(clu_fit *fit, clu_arena *arena)
@@ -57,14 +80,16 @@ layout(clu_fit *fit, clu_arena *arena)
 	if (state == NULL)
 		state = &measured;
 	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, fit->points->n, fit->model.k, fit->model.d);
-	CLU_TAKE(arena, state->center_of_block, clu_size_product(k, d));
-	CLU_TAKE(arena, state->weight_of_block, k);
 	CLU_TAKE(arena, state->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, state->weight, k);
-	CLU_TAKE(arena, state->panel, d * CLU_LANES);
-	CLU_TAKE(arena, state->distance, clu_size_product(k, CLU_LANES));
-	CLU_TAKE(arena, state->share, k);
-	CLU_TAKE(arena, state->row, d);
+	state->members = clu_team_members(fit->team);
+	CLU_TAKE(arena, state->member, (size_t) state->members);
+	for (int m = 0; m < state->members; m++)
+	{
+		soft_member measured_member;
+
+		member_layout(state->member == NULL ? &measured_member : &state->member[m], arena, k, d);
+	}
 }
 
 static clu_status
@@ -118,37 +143,44 @@ prepare(clu_fit *fit)
 	memset(state->sum, 0, k * d * sizeof(clu_dd));
 	memset(state->weight, 0, k * sizeof(clu_dd));
 	state->energy = (clu_dd) {0, 0};
+	for (int m = 0; m < state->members; m++)
+	{
+		soft_member *member = &state->member[m];
+
+		memset(member->sum, 0, k * d * sizeof(double));
+		memset(member->weight, 0, k * sizeof(double));
+		member->energy = (clu_dd) {0, 0};
+	}
 }
 
-/* Responsibilities of one lane into share; returns the point's free energy. */
+/* Responsibilities for the point of one lane; returns its free energy. */
 static double
-share_out(soft_state *state, int k, int lane)
+share_out(soft_member *own, double beta, int k, int lane)
 {
 	double least = INFINITY, log_sum;
 
 	for (int c = 0; c < k; c++)
-		least = fmin(least, state->distance[c * CLU_LANES + lane]);
+		least = fmin(least, own->distance[c * CLU_LANES + lane]);
 	for (int c = 0; c < k; c++)
-		state->share[c] = -state->beta * (state->distance[c * CLU_LANES + lane] - least);
-	clu_softmax(state->share, (size_t) k, &log_sum);
-	return least - log_sum / state->beta;
+		own->responsibility[c] = -beta * (own->distance[c * CLU_LANES + lane] - least);
+	clu_softmax(own->responsibility, (size_t) k, &log_sum);
+	return least - log_sum / beta;
 }
 
 static void
-add_point(clu_fit *fit, const double *x, double w)
+add_point(soft_member *own, const clu_model *model, const double *x, double w)
 {
-	soft_state *state = fit->state;
-	int			k = fit->model.k, d = fit->model.d;
+	int d = model->d;
 
-	for (int c = 0; c < k; c++)
+	for (int c = 0; c < model->k; c++)
 	{
-		double		  r = w * state->share[c];
-		const double *center = fit->model.center + (size_t) c * (size_t) d;
-		double		 *sum = state->center_of_block + (size_t) c * (size_t) d;
+		double		  r = w * own->responsibility[c];
+		const double *center = model->center + (size_t) c * (size_t) d;
+		double		 *sum = own->sum + (size_t) c * (size_t) d;
 
 		if (r == 0)
 			continue;
-		state->weight_of_block[c] += r;
+		own->weight[c] += r;
 		for (int j = 0; j < d; j++)
 			sum[j] += r * (x[j] - center[j]);
 	}
@@ -157,14 +189,11 @@ add_point(clu_fit *fit, const double *x, double w)
 static void
 accumulate(clu_fit *fit, const clu_block *block, int member)
 {
-	soft_state *state = fit->state;
-	int			k = fit->model.k, d = fit->model.d;
-	size_t		count = (size_t) k * (size_t) d;
-	double		energy = 0;
+	const soft_state *state = fit->state;
+	soft_member		 *own = &state->member[member];
+	int				  k = fit->model.k, d = fit->model.d;
+	double			  energy = 0;
 
-	(void) member;
-	memset(state->center_of_block, 0, count * sizeof(double));
-	memset(state->weight_of_block, 0, (size_t) k * sizeof(double));
 	for (size_t first = 0; first < block->n; first += CLU_LANES)
 	{
 		uint32_t queue[CLU_LANES];
@@ -172,22 +201,43 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 
 		for (int lane = 0; lane < n; lane++)
 			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(state->panel, block->x, block->width, d, queue, n);
-		clu_kernel->distances(CLU_SQUARED, state->panel, d, fit->model.center, k, state->distance);
+		clu_panel_fill(own->panel, block->x, block->width, d, queue, n);
+		clu_kernel->distances(CLU_SQUARED, own->panel, d, fit->model.center, k, own->distance);
 		for (int lane = 0; lane < n; lane++)
 		{
 			double w = clu_weight(block->w, queue[lane]);
 
-			energy += w * share_out(state, k, lane);
-			add_point(fit, clu_row(block->x, block->width, queue[lane], d, state->row), w);
+			energy += w * share_out(own, state->beta, k, lane);
+			add_point(own, &fit->model, clu_row(block->x, block->width, queue[lane], d, own->row),
+					  w);
 		}
 		clu_check(fit->interrupt);
 	}
+	own->energy = clu_dd_add_double(own->energy, energy);
+}
+
+/* Add numbers to sums, and clear them. */
+static void
+move_to_sums(clu_dd *sum, double *value, size_t count)
+{
 	for (size_t i = 0; i < count; i++)
-		state->sum[i] = clu_dd_add_double(state->sum[i], state->center_of_block[i]);
-	for (int c = 0; c < k; c++)
-		state->weight[c] = clu_dd_add_double(state->weight[c], state->weight_of_block[c]);
-	state->energy = clu_dd_add_double(state->energy, energy);
+	{
+		sum[i] = clu_dd_add_double(sum[i], value[i]);
+		value[i] = 0;
+	}
+}
+
+static void
+collect(clu_fit *fit, int member)
+{
+	soft_state	*state = fit->state;
+	soft_member *own = &state->member[member];
+	size_t		 k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+
+	move_to_sums(state->sum, own->sum, k * d);
+	move_to_sums(state->weight, own->weight, k);
+	state->energy = clu_dd_add(state->energy, own->energy);
+	own->energy = (clu_dd) {0, 0};
 }
 
 static bool
@@ -246,14 +296,7 @@ finish(clu_fit *fit)
 	soft_state *state = fit->state;
 	clu_model  *model = &fit->model;
 
-	prepare(fit);
-	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
-	{
-		clu_block block = clu_points_block(fit->points, b);
-
-		accumulate(fit, &block, 0);
-		clu_check(fit->interrupt);
-	}
+	clu_fit_pass(fit);
 	for (int c = 0; c < model->k; c++)
 	{
 		model->size[c] = clu_dd_value(state->weight[c]);
@@ -289,6 +332,7 @@ statistics(clu_fit *fit, clu_statistic *list)
 
 const clu_verbs clu_soft_kmeans_verbs = {
 	.late_objective = true,
+	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = start,
@@ -296,6 +340,7 @@ const clu_verbs clu_soft_kmeans_verbs = {
 	.reset = reset,
 	.prepare = prepare,
 	.accumulate = accumulate,
+	.collect = collect,
 	.settled = settled,
 	.refit = refit,
 	.finish = finish,

@@ -5,11 +5,14 @@
 #include "team.h"
 
 #include "fit.h"
+#include "gmm.h"
 #include "hard.h"
 
 static const clu_task *const tasks[CLU_JOBS] = {
 	[CLU_JOB_PASS] = &clu_pass_task,
 	[CLU_JOB_FIGURES] = &clu_figures_task,
+	[CLU_JOB_GMM_FACTORS] = &clu_gmm_factor_task,
+	[CLU_JOB_GMM_REFIT] = &clu_gmm_refit_task,
 };
 
 const clu_task *

@@ -20,8 +20,10 @@
 /* What there is to do; each names a clu_task. */
 typedef enum clu_job
 {
-	CLU_JOB_PASS,	 /* a share of the points, through clu_verbs.accumulate (fit.c) */
-	CLU_JOB_FIGURES, /* costs and sizes of the final clusters (hard.c) */
+	CLU_JOB_PASS,		 /* a share of the points, through clu_verbs.accumulate (fit.c) */
+	CLU_JOB_FIGURES,	 /* costs and sizes of the final clusters (hard.c) */
+	CLU_JOB_GMM_FACTORS, /* the factor of a component's covariance (gmm_estep.c) */
+	CLU_JOB_GMM_REFIT,	 /* a component (gmm_mstep.c) */
 	CLU_JOBS
 } clu_job;
 

@@ -227,14 +227,12 @@ default_options(void)
 	return options;
 }
 
-/* Fit k clusters; start is k * d doubles or NULL, and so may be the team. */
+/* Fit a model; start and team may be NULL. */
 static inline void
-fit_rows_in_team(fitted *f, const clu_rows *rows, int k, const clu_options *options,
-				 const double *start, clu_team *team)
+fit_in_team(fitted *f, const clu_rows *rows, clu_algorithm algorithm, int k,
+			const clu_options *options, const clu_model *start, clu_team *team)
 {
 	clu_arena				   arena = {NULL, 0};
-	clu_model				   start_model = {.algorithm = CLU_KMEANS, .k = k, .d = rows->d};
-	double					  *parameter = NULL;
 	static const clu_interrupt never = {NULL, NULL};
 
 	memset(f, 0, sizeof(*f));
@@ -243,23 +241,16 @@ fit_rows_in_team(fitted *f, const clu_rows *rows, int k, const clu_options *opti
 	f->error = f->data.error;
 	if (f->status != CLU_OK)
 		return;
-	f->fit.model.algorithm = CLU_KMEANS;
-	f->fit.model.options = options == NULL ? default_options() : *options;
+	f->fit.model.algorithm = algorithm;
+	f->fit.model.options = *options;
+	if (algorithm == CLU_GMM)
+		f->fit.model.structure = (int) clu_option_integer(options, CLU_COVARIANCE);
 	f->fit.model.d = rows->d;
-	f->status =
-		clu_fit_clusters(&f->fit.model.options, k, f->data.distinct, &f->fit.model.k, &f->error);
+	f->status = clu_fit_clusters(options, k, f->data.distinct, &f->fit.model.k, &f->error);
 	if (f->status != CLU_OK)
 		return;
-	if (start != NULL)
-	{
-		size_t count = clu_parameter_count(CLU_KMEANS, 0, k, rows->d);
-
-		parameter = calloc(count, sizeof(double));
-		clu_model_bind(&start_model, parameter);
-		memcpy(start_model.center, start, (size_t) k * (size_t) rows->d * sizeof(double));
-		f->fit.start_model = &start_model;
-	}
-	f->fit.verbs = clu_fit_verbs(CLU_KMEANS, &f->fit.model.options);
+	f->fit.start_model = start;
+	f->fit.verbs = clu_fit_verbs(algorithm, options);
 	f->fit.points = &f->data.points;
 	f->fit.interrupt = &never;
 	f->fit.team = team;
@@ -270,7 +261,25 @@ fit_rows_in_team(fitted *f, const clu_rows *rows, int k, const clu_options *opti
 	arena = (clu_arena) {f->memory = test_memory(arena.used), 0};
 	clu_fit_layout(&f->fit, &arena);
 	f->status = clu_fit_run(&f->fit);
+	f->fit.model.trace = f->trace;
+	f->fit.model.trace_count = f->trace_count;
 	f->fit.start_model = NULL;
+}
+
+/* Fit k clusters by K-means; start is k * d doubles or NULL, and so may be the team. */
+static inline void
+fit_rows_in_team(fitted *f, const clu_rows *rows, int k, const clu_options *options,
+				 const double *start, clu_team *team)
+{
+	clu_options defaults = default_options();
+	clu_model	start_model = {.algorithm = CLU_KMEANS, .k = k, .d = rows->d};
+	double	   *parameter = calloc(clu_parameter_count(CLU_KMEANS, 0, k, rows->d), sizeof(double));
+
+	clu_model_bind(&start_model, parameter);
+	if (start != NULL)
+		memcpy(start_model.center, start, (size_t) k * (size_t) rows->d * sizeof(double));
+	fit_in_team(f, rows, CLU_KMEANS, k, options == NULL ? &defaults : options,
+				start == NULL ? NULL : &start_model, team);
 	free(parameter);
 }
 
@@ -297,10 +306,12 @@ same_models(const fitted *a, const fitted *b)
 	return a->status == CLU_OK && b->status == CLU_OK && ma->k == mb->k && ma->d == mb->d &&
 		   ma->flags == mb->flags && ma->rows == mb->rows && ma->iterations == mb->iterations &&
 		   same_bits(ma->total_weight, mb->total_weight) &&
-		   same_bits(ma->objective, mb->objective) && a->trace_count == b->trace_count &&
+		   same_bits(ma->objective, mb->objective) &&
+		   same_bits(ma->log_likelihood, mb->log_likelihood) && a->trace_count == b->trace_count &&
 		   memcmp(a->trace, b->trace, a->trace_count * sizeof(clu_trace)) == 0 &&
 		   memcmp(ma->parameter, mb->parameter,
-				  clu_parameter_count(CLU_KMEANS, 0, ma->k, ma->d) * sizeof(double)) == 0;
+				  clu_parameter_count(ma->algorithm, ma->structure, ma->k, ma->d) *
+					  sizeof(double)) == 0;
 }
 
 /* ---- kernels ---- */

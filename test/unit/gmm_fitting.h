@@ -50,52 +50,7 @@ free_model(clu_model *model)
 static inline void
 fit_gmm(fitted *f, const clu_rows *rows, int k, const clu_options *options, const clu_model *start)
 {
-	clu_arena				   arena = {NULL, 0};
-	static const clu_interrupt never = {NULL, NULL};
-
-	memset(f, 0, sizeof(*f));
-	prepare_points(&f->data, rows);
-	f->status = f->data.status;
-	if (f->status != CLU_OK)
-		return;
-	f->fit.model.algorithm = CLU_GMM;
-	f->fit.model.options = *options;
-	f->fit.model.structure = (int) clu_option_integer(options, CLU_COVARIANCE);
-	f->fit.model.d = rows->d;
-	f->status = clu_fit_clusters(options, k, f->data.distinct, &f->fit.model.k, &f->error);
-	if (f->status != CLU_OK)
-		return;
-	f->fit.start_model = start;
-	f->fit.verbs = clu_fit_verbs(CLU_GMM, options);
-	f->fit.points = &f->data.points;
-	f->fit.interrupt = &never;
-	f->fit.trace = keep_trace;
-	f->fit.trace_context = f;
-	f->fit.error = &f->error;
-	clu_fit_layout(&f->fit, &arena);
-	arena = (clu_arena) {f->memory = test_memory(arena.used), 0};
-	clu_fit_layout(&f->fit, &arena);
-	f->status = clu_fit_run(&f->fit);
-	f->fit.model.trace = f->trace;
-	f->fit.model.trace_count = f->trace_count;
-}
-
-static inline size_t
-gmm_parameters(const clu_model *model)
-{
-	return clu_parameter_count(CLU_GMM, model->structure, model->k, model->d);
-}
-
-static inline bool
-same_gmm(const fitted *a, const fitted *b)
-{
-	const clu_model *ma = &a->fit.model, *mb = &b->fit.model;
-
-	return a->status == CLU_OK && b->status == CLU_OK && ma->k == mb->k && ma->d == mb->d &&
-		   ma->flags == mb->flags && ma->rows == mb->rows && ma->iterations == mb->iterations &&
-		   same_bits(ma->log_likelihood, mb->log_likelihood) && a->trace_count == b->trace_count &&
-		   memcmp(a->trace, b->trace, a->trace_count * sizeof(clu_trace)) == 0 &&
-		   memcmp(ma->parameter, mb->parameter, gmm_parameters(ma) * sizeof(double)) == 0;
+	fit_in_team(f, rows, CLU_GMM, k, options, start, NULL);
 }
 
 /* Whether the model is one that can be stored and read. */

@@ -463,14 +463,15 @@ agrees(const clu_model *model, const mixture *m, double log_likelihood)
 static void
 test_reference(void)
 {
-	static const int shape[][3] = {{1, 40, 3},	{2, 100, 15},	{5, 300, 64},  {8, 700, 65},
-								   {9, 200, 7}, {16, 600, 130}, {17, 150, 33}, {40, 400, 90}};
+	static const int shape[][3] = {{1, 40, 3},	  {2, 100, 15},	 {5, 300, 64},
+								   {8, 700, 65},  {9, 200, 7},	 {16, 600, 130},
+								   {17, 150, 33}, {40, 400, 90}, {3, 9000, 40}};
 	bool			 same = true;
 
-	for (int trial = 0; trial < 16; trial++)
+	for (int trial = 0; trial < 18; trial++)
 	{
-		const int  *s = shape[trial % 8];
-		data		set = random_data(s[1], s[2], 4, trial >= 8);
+		const int  *s = shape[trial % 9];
+		data		set = random_data(s[1], s[2], 4, trial >= 9);
 		mixture		m = random_mixture(s[0], s[2]);
 		clu_options options = iterations(6);
 		bool		uniform = trial % 3 == 1;

@@ -170,13 +170,14 @@ test_reference(void)
 	{
 		const double betas[] = {0.01, 0.3, 1, 5, 100};
 		double		 beta = betas[repeat % 5], offset = repeat % 7 == 6 ? 1e6 : 0;
-		clu_rows	 rows = random_rows(5 + random_below(150), 1 + repeat % 4,
-									repeat % 3 || offset > 0 ? 8 : 4, offset, repeat % 2);
-		int			 k = 1 + (int) random_below(5), most = 1 + (int) random_below(8);
-		double		*start = some_rows(&rows, k), before = INFINITY;
-		clu_options	 options = soft_options(beta, most);
-		fitted		 f;
-		soft		 s;
+		size_t		 n = repeat % 50 == 49 ? 9000 : 5 + random_below(150);
+		clu_rows	 rows =
+			random_rows(n, 1 + repeat % 4, repeat % 3 || offset > 0 ? 8 : 4, offset, repeat % 2);
+		int			k = 1 + (int) random_below(5), most = 1 + (int) random_below(8);
+		double	   *start = some_rows(&rows, k), before = INFINITY;
+		clu_options options = soft_options(beta, most);
+		fitted		f;
+		soft		s;
 
 		fit_rows(&f, &rows, k, &options, start);
 		begin_soft(&s, &rows, k, beta, start);
