@@ -227,6 +227,13 @@ make_white(clu_fit *fit, const clu_model *pooled)
 	}
 }
 
+static void
+check_row(const clu_fit *fit, size_t row)
+{
+	if (row % 256 == 0)
+		clu_check(fit->interrupt);
+}
+
 /* Columns about their means, with variances of one; constant ones are left out. */
 static void
 make_standard(clu_fit *fit)
@@ -236,20 +243,34 @@ make_standard(clu_fit *fit)
 	size_t			  n = sample->n, d = (size_t) sample->d;
 	const double	 *x = sample->x;
 	double			 *z = state->seen.x;
+	double			 *mean = state->member[0].scratch, *scale = mean + d;
 
-	for (size_t j = 0; j < d; j++)
+	memset(mean, 0, 2 * d * sizeof(double));
+	for (size_t i = 0; i < n; i++)
 	{
-		double mean = 0, square = 0, scale;
+		for (size_t j = 0; j < d; j++)
+			mean[j] += clu_weight(sample->w, i) * x[i * d + j];
+		check_row(fit, i);
+	}
+	for (size_t j = 0; j < d; j++)
+		mean[j] /= sample->total_weight;
+	for (size_t i = 0; i < n; i++)
+	{
+		for (size_t j = 0; j < d; j++)
+		{
+			double way = x[i * d + j] - mean[j];
 
-		for (size_t i = 0; i < n; i++)
-			mean += clu_weight(sample->w, i) * x[i * d + j];
-		mean /= sample->total_weight;
-		for (size_t i = 0; i < n; i++)
-			square += clu_weight(sample->w, i) * (x[i * d + j] - mean) * (x[i * d + j] - mean);
-		scale = square > 0 ? sqrt(sample->total_weight / square) : 0;
-		for (size_t i = 0; i < n; i++)
-			z[i * d + j] = (x[i * d + j] - mean) * scale;
-		clu_check(fit->interrupt);
+			scale[j] += clu_weight(sample->w, i) * way * way;
+		}
+		check_row(fit, i);
+	}
+	for (size_t j = 0; j < d; j++)
+		scale[j] = scale[j] > 0 ? sqrt(sample->total_weight / scale[j]) : 0;
+	for (size_t i = 0; i < n; i++)
+	{
+		for (size_t j = 0; j < d; j++)
+			z[i * d + j] = (x[i * d + j] - mean[j]) * scale[j];
+		check_row(fit, i);
 	}
 }
 
