@@ -14,7 +14,8 @@
 #define MOVED_WORDS 4		 /* packed rows from this size on are ordered where they lie */
 #define AHEAD 8				 /* rows that are fetched before they are copied */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
-#define SHARE_POINTS 4096	 /* in a share, at least */
+#define SHARE_POINTS 2048	 /* in a share, at least */
+#define BLOCK_POINTS 1024	 /* in a block, at most */
 #define LEAST_RANGE 0x1p-400 /* whose square does not vanish */
 
 int
@@ -379,7 +380,7 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 }
 
 /*
- * A block is a multiple of 32 points and about 128 kB: small enough for the second-level cache,
+ * A block is a multiple of 32 points and at most 128 kB: small enough for the second-level cache,
  * and for an answer to a cancel request within milliseconds.  Of packed points it is less, since
  * there is more to do and to remember for each byte of them.
  */
@@ -391,8 +392,7 @@ block_size(const clu_points *points)
 	if (points->width == CLU_PACKED)
 		return CLU_MAX(CLU_MIN(8192 / clu_words(points->d) / 32 * 32, 512), 64);
 	size = 16384 / (size_t) points->d / 32 * 32;
-
-	return CLU_MAX(size, 32);
+	return CLU_MAX(CLU_MIN(size, BLOCK_POINTS), 32);
 }
 
 size_t
