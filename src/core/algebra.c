@@ -77,6 +77,9 @@ clu_mixture_covariance(const clu_model *model, const double *mean, double *covar
 	{
 		const double *center = model->center + (size_t) c * d;
 
+		/* what has no weight adds nothing, however far out it is */
+		if (model->weight[c] == 0)
+			continue;
 		add_covariance(model, c, model->weight[c], covariance);
 		for (size_t i = 0; i < d; i++)
 			for (size_t j = i; j < d; j++)

@@ -240,6 +240,19 @@ run_starts(clu_fit *fit)
 	return CLU_OK;
 }
 
+/* The start model's parameters in the units of the points. */
+static clu_status
+adopt_parameters(clu_fit *fit)
+{
+	memcpy(fit->model.parameter, fit->start_model->parameter,
+		   parameter_count(&fit->model) * sizeof(double));
+	fit->verbs->adopt(fit);
+	if (!clu_model_in_range(&fit->model))
+		return clu_fail(fit->error, CLU_UNDERFLOW,
+						"The start model is too large or too small beside the points.", 0, 0);
+	return CLU_OK;
+}
+
 static clu_status
 run_from_model(clu_fit *fit)
 {
@@ -247,9 +260,10 @@ run_from_model(clu_fit *fit)
 
 	if (start->k == fit->model.k)
 	{
-		memcpy(fit->model.parameter, start->parameter,
-			   parameter_count(&fit->model) * sizeof(double));
-		fit->verbs->adopt(fit);
+		clu_status status = adopt_parameters(fit);
+
+		if (status != CLU_OK)
+			return status;
 	}
 	else
 	{
@@ -380,9 +394,5 @@ clu_fit_run(clu_fit *fit)
 	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && clu_fit_renumber(fit); i++)
 		fit->verbs->finish(fit);
 	fit->verbs->restore(fit);
-	if (!isfinite(model->objective) && !clu_model_is_mixture(model))
-		return clu_fail(
-			fit->error, CLU_UNDERFLOW,
-			"The objective, a sum over all points, is beyond the range of double precision.", 0, 0);
-	return CLU_OK;
+	return clu_model_check_range(model, fit->error);
 }

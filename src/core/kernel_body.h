@@ -446,8 +446,9 @@ add_four_digits(int64_t *restrict digit, const double hi, const double lo, size_
 		double ra = a + ROUND, rb = b + ROUND;
 
 		/* unsigned: it may wrap where a forged state wants it to */
-		digit[(size_t) i * stride] = (int64_t) ((uint64_t) digit[(size_t) i * stride] +
-												(uint64_t) (whole_bits(ra) + whole_bits(rb)));
+		digit[(size_t) i * stride] =
+			(int64_t) ((uint64_t) digit[(size_t) i * stride] + (uint64_t) whole_bits(ra) +
+					   (uint64_t) whole_bits(rb));
 		a = (a - (ra - ROUND)) * 0x1p28;
 		b = (b - (rb - ROUND)) * 0x1p28;
 	}

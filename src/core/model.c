@@ -4,6 +4,10 @@
  */
 #include "model.h"
 
+#include <math.h>
+
+#include "cholesky.h"
+
 size_t
 clu_covariance_count(clu_algorithm algorithm, int structure, int k, int d)
 {
@@ -47,6 +51,46 @@ clu_model_bind(clu_model *model, double *parameter)
 	model->cost = parameter + 2 * k;
 	model->center = parameter + 3 * k;
 	model->covariance = model->center + k * (size_t) model->d;
+}
+
+static bool
+variances_in_range(const clu_model *model)
+{
+	bool   matrices = model->structure == CLU_COV_FULL || model->structure == CLU_COV_TIED;
+	size_t d = (size_t) model->d;
+	size_t count = clu_covariance_count(model->algorithm, model->structure, model->k, model->d);
+
+	for (size_t i = 0; i < (matrices ? count / d : count); i++)
+	{
+		size_t at = matrices ? (i / d * d + i % d) * d + i % d : i;
+
+		if (!(model->covariance[at] >= CLU_LEAST_VARIANCE))
+			return false;
+	}
+	return true;
+}
+
+bool
+clu_model_in_range(const clu_model *model)
+{
+	size_t count = clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
+
+	for (size_t i = 0; i < count; i++)
+		if (!isfinite(model->parameter[i]))
+			return false;
+	return variances_in_range(model);
+}
+
+clu_status
+clu_model_check_range(const clu_model *model, clu_error *error)
+{
+	if (isnan(model->objective) || (isinf(model->objective) && !clu_model_is_mixture(model)))
+		return clu_fail(
+			error, CLU_UNDERFLOW,
+			"The objective, a sum over all points, is beyond the range of double precision.", 0, 0);
+	if (!clu_model_in_range(model))
+		return clu_fail(error, CLU_UNDERFLOW, "The points are too far from one another.", 0, 0);
+	return CLU_OK;
 }
 
 double

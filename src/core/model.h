@@ -72,6 +72,15 @@ size_t clu_parameter_count(clu_algorithm algorithm, int structure, int k, int d)
 /* Point weight .. covariance into the parameters. */
 void clu_model_bind(clu_model *model, double *parameter);
 
+/*
+ * Whether the parameters are numbers: finite, and no variance below the least.  Sums over points
+ * that are too far from one another, or from a start model, end in others.
+ */
+bool clu_model_in_range(const clu_model *model);
+
+/* The same for the result of a fit, with its objective. */
+clu_status clu_model_check_range(const clu_model *model, clu_error *error);
+
 /* Free parameters, for AIC and BIC. */
 double clu_free_parameters(const clu_model *model);
 

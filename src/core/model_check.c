@@ -316,6 +316,9 @@ check_trace(const clu_model *model, clu_error *error)
 
 		if (entry->run < 1 || entry->iteration < 1)
 			return damaged(error, "The trace has a run or an iteration of number 0.", 1, 0);
+		if (entry->run > INT32_MAX || entry->iteration > INT32_MAX)
+			return damaged(error, "The trace has a run or an iteration of number {found}.",
+						   INT32_MAX, CLU_MAX(entry->run, entry->iteration));
 		if (entry->changed > INT64_MAX)
 			return damaged(error, "The trace counts {found} changed points.", 0,
 						   (double) entry->changed);

@@ -405,8 +405,9 @@ clu_block
 clu_points_block(const clu_points *points, size_t number)
 {
 	size_t	  first = number * block_size(points);
+	size_t	  offset = first * clu_row_size(points->d, points->width);
 	clu_block block = {
-		.x = (const char *) points->x + first * clu_row_size(points->d, points->width),
+		.x = points->x == NULL ? NULL : (const char *) points->x + offset,
 		.w = points->w == NULL ? NULL : points->w + first,
 		.first = first,
 		.n = CLU_MIN(block_size(points), points->n - first),

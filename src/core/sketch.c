@@ -133,11 +133,15 @@ clu_sketch_check(const void *sketch, size_t length, bool quick, clu_error *error
 	if (length < sizeof(*header) || memcmp(header->magic, magic, sizeof(magic)) != 0)
 		return damaged(error, "The value does not begin as a sample does.", 0, 0);
 	status = check_shape(header, length, error);
-	if (status != CLU_OK || quick)
+	if (status != CLU_OK)
 		return status;
 	if (header->rows < 0 || header->skipped < 0 || header->left_out < 0 ||
-		header->rows > CLU_WIDE_TERMS || header->skipped > INT64_MAX / 4)
+		header->rows > CLU_WIDE_TERMS || header->skipped > INT64_MAX / 4 ||
+		header->left_out > INT64_MAX / 4 || header->fractional < 0 ||
+		header->fractional > header->rows)
 		return damaged(error, "The counts of rows are impossible.", 0, 0);
+	if (quick)
+		return CLU_OK;
 	for (uint32_t i = 0; i < header->most; i++)
 	{
 		uint32_t				number = order_of(sketch)[i];
@@ -244,13 +248,14 @@ clu_sketch_add(void *sketch, const void *row, double cost, double weight)
 	clu_sketch_entry  *entry;
 
 	header->rows++;
+	header->fractional += weight != rint(weight);
 	if (!(cost > 0))
 		return;
 	entry = entry_of(sketch, key_of(sketch, row, cost), row);
 	if (entry == NULL)
 		header->left_out++;
 	else if (weight == 1)
-		entry->ones++;
+		clu_wide_count(&entry->ones);
 	else
 		clu_wide_add(&entry->weight, weight);
 }
@@ -270,6 +275,7 @@ clu_sketch_merge(void *sketch, const void *other)
 	header->rows += others->rows;
 	header->skipped += others->skipped;
 	header->left_out += others->left_out;
+	header->fractional += others->fractional;
 	for (uint32_t i = 0; i < others->listed; i++)
 	{
 		const clu_sketch_entry *from = entry_at(other, order_of(other)[i]);

@@ -42,7 +42,8 @@ typedef struct clu_sketch_header
 	uint32_t listed;
 	int64_t	 rows; /* seen */
 	int64_t	 skipped;
-	int64_t	 left_out; /* rows, at least; 0: the sketch is complete */
+	int64_t	 left_out;	 /* rows, at least; 0: the sketch is complete */
+	int64_t	 fractional; /* rows with a weight that is no whole number */
 } clu_sketch_header;
 
 typedef struct clu_sketch_entry

@@ -210,10 +210,10 @@ clu_step_check(const clu_step *step, const void *state, size_t length, bool quic
 	if (header->buffered < 0 || header->buffered >= step->capacity)
 		return damaged(error, "The number of buffered rows is {found}, room is for {expected}.",
 					   (double) step->capacity, (double) header->buffered);
-	if (quick)
-		return CLU_OK;
 	if (!counts_are_possible(header))
 		return damaged(error, "The counts of rows contradict one another.", 0, 0);
+	if (quick)
+		return CLU_OK;
 	if (!buffer_is_possible(step, state))
 		return damaged(error, "A buffered row has an impossible value.", 0, 0);
 	if (!step->verbs->valid(step, statistics_of(step, state)))
@@ -324,7 +324,9 @@ set_summary(const clu_step *step, const void *state, clu_model *result, bool mea
 	result->rows = header->fractional == 0 && weight <= 0x1p53 ? (int64_t) weight : header->rows;
 	result->skipped = header->skipped;
 	result->total_weight = weight;
-	result->iterations = step->model->iterations + !measuring;
+	result->iterations = step->model->iterations;
+	if (!measuring && result->iterations < INT64_MAX)
+		result->iterations++;
 	result->objective = result->log_likelihood = 0;
 }
 
@@ -341,7 +343,7 @@ record(const clu_step *step, clu_model *result, bool measuring)
 		result->trace_count == 0 ? NULL : &result->trace[result->trace_count - 1];
 	clu_trace entry = {
 		.run = last == NULL ? 1 : last->run,
-		.iteration = (uint32_t) CLU_MIN(iteration, (int64_t) UINT32_MAX),
+		.iteration = (uint32_t) CLU_MIN(iteration, (int64_t) INT32_MAX),
 		.objective = late ? result->objective : fmax(result->objective - step->gain, 0),
 		.changed = late ? 0 : (uint64_t) step->moved,
 	};
@@ -364,11 +366,8 @@ clu_step_refit(clu_step *step, void *state, clu_model *result, bool measuring)
 	step->moved = 0;
 	step->gain = 0;
 	status = step->verbs->refit(step, statistics_of(step, state), result, measuring);
-	if (status == CLU_OK)
-		record(step, result, measuring);
-	if (status == CLU_OK && !isfinite(result->objective) && !clu_model_is_mixture(result))
-		return clu_fail(
-			step->error, CLU_UNDERFLOW,
-			"The objective, a sum over all points, is beyond the range of double precision.", 0, 0);
-	return status;
+	if (status != CLU_OK)
+		return status;
+	record(step, result, measuring);
+	return clu_model_check_range(result, step->error);
 }

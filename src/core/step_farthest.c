@@ -71,7 +71,7 @@ clu_far_add(const clu_far_list *list, double distance, const double *x, int64_t 
 	if (row == NULL)
 		return;
 	if (weight == 1)
-		row->ones++;
+		clu_wide_count(&row->ones);
 	else
 		clu_wide_add(&row->weight, weight);
 }

@@ -179,8 +179,8 @@ raise_column(const clu_step *step, const kmeans_sums *sums, int j, int position)
 	if (position <= sums->position[j])
 		return;
 	for (size_t c = 0; c < (size_t) step->model->k; c++)
-		clu_wide_shift(sums->digit + c * CLU_WIDE_DIGITS * d + (size_t) j, d,
-					   position - sums->position[j]);
+		clu_wide_shift(sums->digit + c * CLU_WIDE_DIGITS * d + (size_t) j, d, sums->position[j],
+					   position);
 	sums->position[j] = position;
 }
 
@@ -254,7 +254,7 @@ accumulate(clu_step *step, void *statistics, const clu_block *block)
 		clu_kernel->add_digits(sums.digit + label[i] * CLU_WIDE_DIGITS * d, x + i * d, w,
 							   tables->scale, block->d);
 		if (w == 1)
-			sums.ones[label[i]]++;
+			clu_wide_count(&sums.ones[label[i]]);
 		else
 			clu_wide_add(&sums.weight[label[i]], w);
 		clu_wide_add_product(&sums.cost[label[i]], w, distance);

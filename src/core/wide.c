@@ -27,15 +27,24 @@ clu_wide_position(double term)
 	return CLU_MAX(above, CLU_WIDE_LEAST);
 }
 
+/* A forged position must not lead outside: only a full check of a state finds it. */
+static int
+possible(int position)
+{
+	return CLU_MIN(CLU_MAX(position, CLU_WIDE_LEAST), CLU_WIDE_MOST);
+}
+
 double
 clu_wide_scale(int position)
 {
-	return ldexp(1.0, -CLU_WIDE_BITS * position);
+	return ldexp(1.0, -CLU_WIDE_BITS * possible(position));
 }
 
 void
-clu_wide_shift(int64_t *digit, size_t stride, int places)
+clu_wide_shift(int64_t *digit, size_t stride, int from, int to)
 {
+	int places = possible(to) - possible(from);
+
 	for (int i = CLU_WIDE_DIGITS - 1; i >= 0; i--)
 		digit[(size_t) i * stride] = i >= places ? digit[(size_t) (i - places) * stride] : 0;
 }
@@ -49,7 +58,7 @@ clu_wide_digits(int position, const int64_t *digit, size_t stride)
 	{
 		int64_t value = digit[(size_t) i * stride];
 		int64_t low = value & 0x3ff; /* the rest fits into a double */
-		int		exponent = CLU_WIDE_BITS * (position - i);
+		int		exponent = CLU_WIDE_BITS * (possible(position) - i);
 
 		sum = clu_dd_add_double(sum, ldexp((double) low, exponent));
 		sum = clu_dd_add_double(sum, ldexp((double) (value - low), exponent));
@@ -69,7 +78,7 @@ raise_to(clu_wide *sum, int position)
 {
 	if (position <= sum->position)
 		return;
-	clu_wide_shift(sum->digit, 1, position - sum->position);
+	clu_wide_shift(sum->digit, 1, sum->position, position);
 	sum->position = position;
 }
 

@@ -42,8 +42,8 @@ int clu_wide_position(double term);
 /* What a term is multiplied with to be in units of the highest digit. */
 double clu_wide_scale(int position);
 
-/* Digits that lie stride apart, moved down by so many places. */
-void clu_wide_shift(int64_t *digit, size_t stride, int places);
+/* Digits that lie stride apart, moved down from one position to a higher one. */
+void clu_wide_shift(int64_t *digit, size_t stride, int from, int to);
 
 /* The sum of digits that lie stride apart. */
 clu_dd clu_wide_digits(int position, const int64_t *digit, size_t stride);
@@ -55,6 +55,13 @@ clu_dd clu_wide_value(const clu_wide *sum);
 
 /* Add weight * term without rounding the product. */
 void clu_wide_add_product(clu_wide *sum, double weight, double term);
+
+/* Count a row; wraps where a forged state makes it overflow. */
+static inline void
+clu_wide_count(int64_t *rows)
+{
+	*rows = (int64_t) ((uint64_t) *rows + 1);
+}
 
 /* Whether what was read could be a sum. */
 bool clu_wide_valid(const clu_wide *sum);

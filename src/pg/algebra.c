@@ -157,6 +157,16 @@ scratch_of(Size count)
 	return MemoryContextAllocHuge(CurrentMemoryContext, count * sizeof(double));
 }
 
+/* Sums of numbers near the ends of the range of double precision can leave it. */
+static void
+check_range(const double *values, Size n)
+{
+	for (Size i = 0; i < n; i++)
+		if (!isfinite(values[i]))
+			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+							errmsg("the result is out of the range of double precision")));
+}
+
 /* A result can leave the range of double precision, or of what is positive definite in it. */
 static Datum
 finished(clu_model *model)
@@ -183,6 +193,7 @@ clustering_cluster_mean(PG_FUNCTION_ARGS)
 	ArrayType *array = new_array(1, model->d, 1, &mean);
 
 	clu_mixture_mean(model, mean);
+	check_range(mean, (Size) model->d);
 	PG_RETURN_ARRAYTYPE_P(array);
 }
 
@@ -195,6 +206,7 @@ clustering_cluster_covariance(PG_FUNCTION_ARGS)
 
 	clu_mixture_mean(model, mean);
 	clu_mixture_covariance(model, mean, covariance, &clu_pg_interrupt);
+	check_range(covariance, (Size) model->d * (Size) model->d);
 	PG_RETURN_ARRAYTYPE_P(array);
 }
 
@@ -383,6 +395,7 @@ divergence(const double *mean_p, const double *cov_p, const double *mean_q, cons
 	if (wrong != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must be positive definite", wrong == 1 ? "cov_p" : "cov_q")));
+	check_range(&kl, 1);
 	return kl;
 }
 
@@ -467,6 +480,8 @@ clustering_gmm_kl(PG_FUNCTION_ARGS)
 		exact_kl(p, q, &kl);
 	else
 		estimate(p, q, n, PG_GETARG_INT64(3), &kl, &error);
+	check_range(&kl, 1);
+	check_range(&error, 1);
 	values[0] = Float8GetDatum(kl);
 	values[1] = Float8GetDatum(error);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tuple), values, nulls)));

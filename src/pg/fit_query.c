@@ -143,7 +143,7 @@ warn_not_converged(const clu_model *model)
 static void
 correct_counts(const clu_pg_query_fit *fit, clu_model *model)
 {
-	if (model->rows != (int64) model->total_weight)
+	if (fit->fractional > 0 || model->rows != (int64) model->total_weight)
 		model->rows = fit->rows;
 	model->skipped = fit->skipped;
 }

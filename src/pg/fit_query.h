@@ -19,6 +19,7 @@ typedef struct clu_pg_query_fit
 	MemoryContext pass;	   /* reset after each */
 	int64		  skipped; /* rows, of a sample */
 	int64		  rows;
+	int64		  fractional; /* of them, those with a weight that is no whole number */
 } clu_pg_query_fit;
 
 /* The pass of a step. */

@@ -362,8 +362,8 @@ read_trace_entry(const Object *object, clu_model *model)
 	clu_trace *entry = &model->trace[object->number - 1];
 
 	check_keys(object, trace_keys, 0);
-	entry->run = (uint32) get_integer(object, "run", 1, PG_UINT32_MAX);
-	entry->iteration = (uint32) get_integer(object, "iteration", 1, PG_UINT32_MAX);
+	entry->run = (uint32) get_integer(object, "run", 1, PG_INT32_MAX);
+	entry->iteration = (uint32) get_integer(object, "iteration", 1, PG_INT32_MAX);
 	entry->objective = get_figure(object, "objective");
 	entry->changed = (uint64) get_integer(object, "changed", 0, PG_INT64_MAX);
 	CHECK_FOR_INTERRUPTS();

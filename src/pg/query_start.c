@@ -218,6 +218,7 @@ clu_pg_query_find_start(clu_pg_query_fit *fit, bool *complete)
 	header = clu_pg_sketch_check(sample, false);
 	fit->skipped = header->skipped;
 	fit->rows = header->rows;
+	fit->fractional = header->fractional;
 	if (header->rows == 0)
 		return NULL;
 	check_sample(fit, header);

@@ -21,6 +21,9 @@ SELECT kmeans_fit_query('SELECT x FROM query_rows', 4) = (SELECT kmeans_fit(x, 4
 	   = (SELECT bernoulli_fit(ARRAY[i % 2, i % 3 / 2, i % 5 / 3], 2) FROM query_rows) AS bernoulli;
 SELECT (i).rows, (i).skipped, (i).total_weight
 FROM (SELECT cluster_info(kmeans_fit_query('SELECT CASE WHEN i > 3 THEN x END, w / 3.0 FROM query_rows', 4)) AS i) s;
+-- two rows of weight 1/2 are two, as in the aggregate, though they weigh as much as one
+SELECT (cluster_info(kmeans_fit_query('SELECT ARRAY[x], w FROM (VALUES (1, 0.5), (1, 0.5), (2, 1)) AS v (x, w)', 1))).rows,
+	(SELECT (cluster_info(kmeans_fit(ARRAY[x], 1, '{}', w))).rows FROM (VALUES (1, 0.5), (1, 0.5), (2, 1)) AS v (x, w)) AS by_aggregate;
 
 -- many: passes, to the fixed point that the fit in memory reaches from the same start
 CREATE TABLE query_start AS SELECT kmeans_model(array_agg(x ORDER BY i)) AS m FROM query_many WHERE i <= 12;

@@ -198,3 +198,8 @@ SELECT bool_and(abs(size - 2000) < 1)
 FROM (SELECT gmm_fit(ARRAY[i % 3 * 8 + a, i % 3 * 4 + b, a * b], 3) AS m
       FROM (SELECT i, 1 + sin(i) AS a, 1 + cos(i * 1.7) AS b FROM generate_series(1, 6000) i) s) f,
      cluster_components(m);
+
+-- a start model that double precision can't hold in the units of the points, and points too far from one another for a sum
+SELECT gmm_fit(ARRAY[x], gmm_model('{0.5,0.5}', '{{-3},{4}}', '{{1},{1.6e308}}', 'diag')) FROM (VALUES (-3.44), (-3.441)) AS v (x);
+SELECT gmm_fit(ARRAY[x], gmm_model('{0.5,0.5}', '{{-3},{4}}', '{{1},{1e-300}}', 'diag')) FROM (VALUES (-3e100::float8), (-4e100)) AS v (x);
+SELECT cluster_step(ARRAY[x], gmm_model(NULL, '{{0},{1}}', '{1}', 'fixed')) FROM (VALUES (1.0::float8), (1e300), (1.7e308)) AS v (x);

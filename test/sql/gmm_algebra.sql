@@ -108,4 +108,15 @@ SELECT abs(kl - 4.5) < 5 * stderr AS near, stderr < 0.05 AS close
 FROM gmm_kl(gmm_model(NULL, '{{0},{0}}', '{4}', 'fixed'), gmm_model(NULL, '{{6}}', '{4}', 'fixed'), 20000, 1);
 SELECT kl FROM models, gmm_kl(m, m, 1, 1) WHERE name = 'full';
 
+-- ---- beyond the range of double precision ----
+
+-- a component without weight adds nothing, however far out it is
+SELECT cluster_covariance(gmm_model('{0,1}', '{{1e200},{0}}', '{1}', 'fixed'));
+
+-- moments and divergences that a double can't hold are errors, not Infinity or NaN
+SELECT cluster_covariance(gmm_model(NULL, '{{-1e200},{1e200}}', '{1}', 'fixed'));
+SELECT cluster_mean(gmm_model('{0.5,0.5000000005}', '{{1.7976931348623157e308},{1.7976931348623157e308}}', '{1}', 'fixed'));
+SELECT * FROM gmm_kl(gmm_model(NULL, '{{0}}', '{1}', 'fixed'), gmm_model(NULL, '{{1e200}}', '{1}', 'fixed'), 10, 1);
+SELECT * FROM gmm_kl(gmm_model(NULL, '{{0},{1}}', '{1}', 'fixed'), gmm_model(NULL, '{{1e200},{1}}', '{1e-300}', 'fixed'), 10, 1);
+
 DROP TABLE models;

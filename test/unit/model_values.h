@@ -19,7 +19,7 @@
 static int tests = 0;
 static int failures = 0;
 
-static void
+static inline void
 ok(bool passed, const char *text)
 {
 	tests++;
@@ -81,7 +81,7 @@ decode(value v, clu_model *model, void **memory, clu_error *error)
 }
 
 /* Whether it decodes, and encodes to the same bytes. */
-static bool
+static inline bool
 round_trip(value v, bool *decoded)
 {
 	clu_model model;
@@ -171,8 +171,8 @@ drop_model(clu_model *model)
 	free(model->trace);
 }
 
-/* Number n of all kinds of models there are. */
-#define KINDS 16
+/* Number n of all kinds of models there are: 16 and 17 are soft K-means. */
+#define KINDS 18
 
 static clu_model
 kind_of_model(int n)
@@ -180,8 +180,12 @@ kind_of_model(int n)
 	static const int algorithms[8] = {CLU_KMEANS, CLU_KMEDIANS, CLU_BERNOULLI, CLU_GMM,
 									  CLU_GMM,	  CLU_GMM,		CLU_GMM,	   CLU_GMM};
 
-	return make_model((clu_algorithm) algorithms[n % 8], CLU_MAX(n % 8 - 3, 0), 1 + n % 3,
-					  1 + n % 4, n >= 8);
+	clu_model model = make_model((clu_algorithm) algorithms[n < 16 ? n % 8 : 0],
+								 n < 16 ? CLU_MAX(n % 8 - 3, 0) : 0, 1 + n % 3, 1 + n % 4, n >= 8);
+
+	if (n >= 16)
+		clu_option_set_number(&model.options, CLU_BETA, 0.25);
+	return model;
 }
 
 static value
