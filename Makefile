@@ -113,6 +113,39 @@ $(UNIT)/core.a: $(UNIT_CORE_OBJS)
 $(UNIT)/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefile
 	$(UNIT_COMPILE) -pthread -o $@ $< $(UNIT)/core.a -lm
 
+# ---- fuzzing the core: inputs that clang's libFuzzer makes up ----
+
+# How long each target runs, how many at a time is make's affair.  A fault leaves its input in build/fuzz.
+FUZZ_SECONDS = 5
+FUZZ_CC = clang
+FUZZ = build/fuzz
+FUZZ_COMPILE = $(FUZZ_CC) -std=gnu11 -g -O2 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	$(EXACT_FLAGS) $(WARNINGS) -Isrc/core -Itest/unit
+FUZZ_SANITIZE = address,undefined
+FUZZ_CORE_OBJS = $(CORE_OBJS:src/core/%=$(FUZZ)/core/%)
+FUZZ_TARGETS = $(patsubst test/fuzz/%.c,$(FUZZ)/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
+
+.PHONY: fuzz fuzz-corpus
+fuzz: $(FUZZ_TARGETS)
+	test/scripts/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+fuzz-corpus: $(UNIT)/seeds
+	$< test/fuzz/corpus
+
+$(FUZZ)/core/%.o: src/core/%.c $(CORE_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -c -o $@ $<
+
+$(FUZZ)/core.a: $(FUZZ_CORE_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(FUZZ)/%: test/fuzz/%.c $(wildcard test/fuzz/*.h test/unit/*.h) $(FUZZ)/core.a Makefile
+	$(FUZZ_COMPILE) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $< $(FUZZ)/core.a -lm
+
+$(UNIT)/seeds: test/fuzz/seeds.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefile
+	$(UNIT_COMPILE) -Itest/unit -o $@ $< $(UNIT)/core.a -lm
+
 # ---- everything, on a machine that has nothing but make ----
 
 .PHONY: test demo bench

@@ -36,6 +36,29 @@ missing_packages() {
 		echo "postgresql-server-dev-$1"
 }
 
+# The clang to fuzz with, or nothing.
+find_clang() {
+	command -v clang || compgen -c clang- | grep -xE 'clang-[0-9]+' | sort -V | tail -n 1
+}
+
+# Whether a compiler comes with libFuzzer.
+has_fuzzer() {
+	[ -n "$1" ] &&
+		echo 'int LLVMFuzzerTestOneInput(const char *x, long n) { return x == 0 && n; }' |
+		"$1" -x c -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null
+}
+
+# The package that has libFuzzer for the clang there is, where it is missing.
+missing_fuzzer() {
+	local clang major
+
+	clang=$(find_clang)
+	if [ -n "$clang" ] && ! has_fuzzer "$clang"; then
+		major=$("$clang" -dumpversion | cut -d . -f 1)
+		if apt-cache show "libclang-rt-$major-dev" >/dev/null 2>&1; then echo "libclang-rt-$major-dev"; fi
+	fi
+}
+
 # The server's package creates a cluster and starts it.  This fragment of its configuration, there
 # only while apt runs, asks it not to.
 no_cluster=/etc/postgresql-common/createcluster.d/clustering-test.conf
@@ -68,6 +91,8 @@ prepare_machine() {
 	fi
 	# shellcheck disable=SC2046 # words are packages
 	install_packages $(missing_packages "$version")
+	# shellcheck disable=SC2046 # or nothing; clang itself comes with the server's development files
+	install_packages $(missing_fuzzer)
 	pg_config=$(command -v "${PG_CONFIG:-/usr/lib/postgresql/$version/bin/pg_config}") ||
 		die "no such program: $PG_CONFIG"
 	[ -e "$("$pg_config" --includedir-server)/postgres.h" ] ||

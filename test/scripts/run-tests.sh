@@ -16,7 +16,7 @@ compilers() {
 		say "$CC"
 		return
 	fi
-	command -v clang || compgen -c clang- | grep -xE 'clang-[0-9]+' | sort -V | tail -n 1
+	find_clang
 	say gcc
 }
 
@@ -86,6 +86,15 @@ unit_tests() {
 	make --jobs="$(nproc)" unit WERROR=1 PROVE_FLAGS=--verbose "$@"
 }
 
+# Inputs made up for as long as FUZZ_SECONDS says; the corpora of the tree are always run.
+fuzz() {
+	if has_fuzzer "$(find_clang)"; then
+		suite fuzzing make --jobs="$(nproc)" fuzz WERROR=1 FUZZ_CC="$(find_clang)" FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
+	else
+		say 'SKIPPED: fuzzing: there is no clang with libFuzzer'
+	fi
+}
+
 sql_tests() {
 	local status=0
 
@@ -113,6 +122,7 @@ main() {
 		suite "unit tests as shipped, ${compiler##*/}" unit_tests SANITIZE= CC="$compiler"
 	done
 	suite "unit tests with sanitizers, ${compiler##*/}" unit_tests CC="$compiler"
+	fuzz
 	step install make install
 	step 'start a server' start_server
 	suite 'SQL tests' sql_tests

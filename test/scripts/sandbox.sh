@@ -18,6 +18,11 @@ copy_tree() {
 	chmod -R u+w "$sandbox/tree"
 }
 
+# Variables that choose longer forms of tests.
+test_variables() {
+	env | grep -E '^(CLUSTERING_TEST_[A-Z]+|FUZZ_SECONDS)=' || true
+}
+
 # initdb refuses to run as root, and tests need no privilege: root becomes nobody.
 unprivileged() {
 	if [ "$(id -u)" = 0 ]; then
@@ -28,12 +33,14 @@ unprivileged() {
 }
 
 run_in_sandbox() {
-	local bin
+	local bin variables
 
 	bin=$sandbox/root$("$pg_config" --bindir)
+	mapfile -t variables < <(test_variables)
 	cd "$sandbox/tree"
 	unprivileged env -i PATH="$bin:$PATH" HOME="$sandbox/tmp" TMPDIR="$sandbox/tmp" LC_ALL=C \
-		PG_CONFIG="$bin/pg_config" OUTPUT="$sandbox/output" ${CC:+CC="$CC"} "$@"
+		PG_CONFIG="$bin/pg_config" OUTPUT="$sandbox/output" ${CC:+CC="$CC"} \
+		"${variables[@]}" "$@"
 }
 
 # Files for the user to look at, owned by whom the tree belongs to.
