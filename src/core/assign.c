@@ -11,6 +11,7 @@
 #define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
 #define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
 #define QUEUE_STEP 256			/* points whose gaps are looked at together */
+#define CHECK_PANELS 1024		/* with more coordinates of centres, a panel is worth a check */
 
 /* ---- the frame ---- */
 
@@ -37,8 +38,7 @@ find_shift(clu_frame *frame, const clu_points *points, const clu_interrupt *inte
 
 		for (int j = 0; j < d; j++)
 			frame->shift[j] += x[j];
-		if (i % 1024 == 0)
-			clu_check(interrupt);
+		clu_check_row(interrupt, i, d);
 	}
 	for (int j = 0; j < d; j++)
 		frame->shift[j] /= (double) points->n;
@@ -70,8 +70,7 @@ clu_frame_measure(clu_frame *frame, const clu_points *points, const clu_interrup
 			frame->spread =
 				clu_dd_add(frame->spread, clu_dd_product(w, (clu_dd) {hi[lane], lo[lane]}));
 		}
-		if (first % 1024 == 0)
-			clu_check(interrupt);
+		clu_check_row(interrupt, first, points->d);
 	}
 	frame->radius = sqrt(largest) * (1 + 1e-9);
 	(void) frexp(frame->radius, &exponent);
@@ -134,9 +133,22 @@ clu_assign_reset(clu_assigner *assigner, size_t n)
 	forget_doubts(assigner);
 }
 
+/* Centres as the exact kernels read them, group by group. */
+static void
+pack_for_exact(clu_assigner *a, const clu_interrupt *interrupt)
+{
+	for (int c = 0; c < a->k; c += CLU_GROUP)
+	{
+		size_t at = (size_t) c * (size_t) a->d;
+
+		clu_pack_centers(a->center + at, CLU_MIN(a->k - c, CLU_GROUP), a->d, a->packed + at);
+		clu_check_row(interrupt, (size_t) c, a->d);
+	}
+}
+
 /* Centres as the filter reads them: centred, scaled, in groups, with half their squared norm. */
 static void
-pack_for_filter(clu_assigner *a)
+pack_for_filter(clu_assigner *a, const clu_interrupt *interrupt)
 {
 	const clu_frame *frame = a->frame;
 	int				 size = clu_kernel->filter_group;
@@ -159,6 +171,7 @@ pack_for_filter(clu_assigner *a)
 			}
 			a->half_norm[c] = c < a->k ? (float) (norm / 2) : INFINITY;
 			a->largest_norm = fmax(a->largest_norm, norm);
+			clu_check_row(interrupt, (size_t) c, a->d);
 		}
 	a->largest_norm = sqrt(a->largest_norm) * (1 + 1e-6);
 }
@@ -189,7 +202,7 @@ way_of(const clu_assigner *a, const double *from, const double *to)
 }
 
 static void
-measure_ways(clu_assigner *a, const double *previous)
+measure_ways(clu_assigner *a, const double *previous, const clu_interrupt *interrupt)
 {
 	double *way = a->member[0].distance; /* scratch */
 	double	longest = 0, second = 0;
@@ -208,6 +221,7 @@ measure_ways(clu_assigner *a, const double *previous)
 		}
 		else if (way[c] > second)
 			second = way[c];
+		clu_check_row(interrupt, (size_t) c, a->d);
 	}
 	for (int c = 0; c < a->k; c++)
 	{
@@ -233,19 +247,20 @@ filter_doubts(const clu_assigner *a)
 }
 
 void
-clu_assign_prepare(clu_assigner *a, const double *center, const double *previous)
+clu_assign_prepare(clu_assigner *a, const double *center, const double *previous,
+				   const clu_interrupt *interrupt)
 {
 	bool doubts = filter_doubts(a);
 
 	a->center = center;
 	a->gaps_known = previous != NULL;
 	if (a->gaps_known)
-		measure_ways(a, previous);
-	clu_pack_centers(center, a->k, a->d, a->packed);
+		measure_ways(a, previous, interrupt);
+	pack_for_exact(a, interrupt);
 	a->filtered =
 		a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && a->k <= MOST_FILTERED && !doubts;
 	if (a->filtered)
-		pack_for_filter(a);
+		pack_for_filter(a, interrupt);
 	forget_doubts(a);
 }
 
@@ -410,7 +425,7 @@ scan(pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
 		scan_filtered(p, queue, n);
 	else
 		scan_exactly(p, queue, n);
-	if ((size_t) p->a->k * (size_t) p->a->d > 32768)
+	if ((size_t) p->a->k * (size_t) p->a->d > CHECK_PANELS)
 		clu_check(interrupt);
 }
 

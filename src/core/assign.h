@@ -100,7 +100,8 @@ void clu_assign_reset(clu_assigner *assigner, size_t n);
  * Make the tables for new centres.  With previous (those of the pass before) the gaps stay valid;
  * NULL forgets them.
  */
-void clu_assign_prepare(clu_assigner *assigner, const double *center, const double *previous);
+void clu_assign_prepare(clu_assigner *assigner, const double *center, const double *previous,
+						const clu_interrupt *interrupt);
 
 /* Assign a block; the labels that changed are listed in changes (room for block->n). */
 size_t clu_assign_block(clu_assigner *assigner, int member, const clu_block *block,

@@ -56,6 +56,14 @@ clu_check(const clu_interrupt *interrupt)
 		interrupt->check(interrupt->context);
 }
 
+/* In a loop over rows of d values: check often enough, but not after every short row. */
+static inline void
+clu_check_row(const clu_interrupt *interrupt, size_t row, int d)
+{
+	if (row % 1024 == 0 || d > 64)
+		clu_check(interrupt);
+}
+
 /*
  * A workspace carved from one piece of memory.  With base NULL nothing is handed out but all is
  * counted, so the same layout function first says how much it needs and then divides it.

@@ -90,6 +90,7 @@ clu_exchange_draw(clu_fit *fit, const uint32_t *member, size_t count, const doub
 				clu_weight(points->w, member[i + (size_t) lane]) * distance[lane];
 			total += scratch[i + (size_t) lane];
 		}
+		clu_check_row(fit->interrupt, i, points->d);
 	}
 	target = clu_random_uniform(random) * total;
 	for (size_t i = 0; i + 1 < count; i++)

@@ -67,8 +67,7 @@ find_shift(clu_fit *fit, double *shift)
 
 		for (int j = 0; j < d; j++)
 			shift[j] += w * (x[j] - base[j]);
-		if (i % 1024 == 0)
-			clu_check(fit->interrupt);
+		clu_check_row(fit->interrupt, i, d);
 	}
 	for (int j = 0; j < d; j++)
 		shift[j] = base[j] + shift[j] / points->total_weight;
@@ -94,8 +93,7 @@ find_variance(clu_fit *fit, double *variance)
 
 			variance[j] += w * (u * u);
 		}
-		if (i % 1024 == 0)
-			clu_check(fit->interrupt);
+		clu_check_row(fit->interrupt, i, d);
 	}
 	for (int j = 0; j < d; j++)
 		variance[j] /= points->total_weight;

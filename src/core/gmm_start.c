@@ -222,8 +222,7 @@ make_white(clu_fit *fit, const clu_model *pooled)
 	{
 		clu_factor_apply(columns, pooled->d, (const double *) state->sample.x + i * d,
 						 (double *) state->seen.x + i * d);
-		if (i % 256 == 0)
-			clu_check(fit->interrupt);
+		clu_check_row(fit->interrupt, i, pooled->d);
 	}
 }
 
@@ -276,7 +275,8 @@ make_standard(clu_fit *fit)
 
 /* One power iteration towards the first principal component: direction becomes Z'Z direction. */
 static void
-turn_to_principal(const clu_points *seen, double *direction, double *next)
+turn_to_principal(const clu_points *seen, double *direction, double *next,
+				  const clu_interrupt *interrupt)
 {
 	size_t		  d = (size_t) seen->d;
 	const double *z = seen->x;
@@ -292,6 +292,7 @@ turn_to_principal(const clu_points *seen, double *direction, double *next)
 		along *= clu_weight(seen->w, i);
 		for (size_t j = 0; j < d; j++)
 			next[j] += along * z[i * d + j];
+		clu_check_row(interrupt, i, seen->d);
 	}
 	for (size_t j = 0; j < d; j++)
 		length += next[j] * next[j];
@@ -312,8 +313,7 @@ make_principal(clu_fit *fit)
 		direction[j] = 1.0 + (double) j / (double) d; /* orthogonal to nothing by accident */
 	for (int i = 0; i < POWER_ITERATIONS; i++)
 	{
-		turn_to_principal(&state->seen, direction, next);
-		clu_check(fit->interrupt);
+		turn_to_principal(&state->seen, direction, next, fit->interrupt);
 	}
 	for (size_t i = 0; i < n; i++)
 	{
@@ -366,8 +366,7 @@ clu_gmm_take_sample(clu_fit *fit)
 			x[i * d + j] = (p[j] - state->frame.shift[j]) * state->frame.scale[j];
 		if (sample->w != NULL)
 			sample->w[i] = points->w[from];
-		if (i % 1024 == 0)
-			clu_check(fit->interrupt);
+		clu_check_row(fit->interrupt, i, points->d);
 	}
 	describe(sample);
 	state->whole = pool(fit);

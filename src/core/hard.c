@@ -82,7 +82,7 @@ clu_hard_prepare(clu_fit *fit)
 	clu_hard *hard = fit->state;
 
 	clu_assign_prepare(&hard->assigner, fit->model.center,
-					   hard->has_previous ? hard->previous : NULL);
+					   hard->has_previous ? hard->previous : NULL, fit->interrupt);
 	memcpy(hard->previous, fit->model.center,
 		   (size_t) fit->model.k * (size_t) fit->model.d * sizeof(double));
 	hard->has_previous = true;

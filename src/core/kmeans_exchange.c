@@ -37,7 +37,7 @@ draw(const splitter *s, clu_fit *fit, const double *from, clu_random *random)
 
 /* One iteration of 2-means among the members. */
 static void
-halve(splitter *s)
+halve(splitter *s, const clu_interrupt *interrupt)
 {
 	clu_hard *hard = s->hard;
 	size_t	  d = (size_t) s->points->d;
@@ -63,6 +63,7 @@ halve(splitter *s)
 				sum[j] += w * x[j];
 			s->weight[side] += w;
 		}
+		clu_check_row(interrupt, i, (int) d);
 	}
 	for (int side = 0; side < 2; side++)
 		for (size_t j = 0; j < d && s->weight[side] > 0; j++)
@@ -93,10 +94,7 @@ split_gain(clu_fit *fit, int c, clu_random *random)
 	memcpy(s.half + d, clu_point(fit->points, draw(&s, fit, s.half, random), hard->row),
 		   d * sizeof(double));
 	for (int i = 0; i < SPLIT_ITERATIONS; i++)
-	{
-		halve(&s);
-		clu_check(fit->interrupt);
-	}
+		halve(&s, fit->interrupt);
 	if (s.weight[0] == 0 || s.weight[1] == 0)
 		return 0;
 	return s.weight[0] * s.weight[1] / (s.weight[0] + s.weight[1]) *

@@ -58,8 +58,7 @@ survey(clu_fit *fit, double *loss, double *cost)
 			loss[(int) index[lane]] += w * (second[lane] - least[lane]);
 			cost[(int) index[lane]] += w * least[lane];
 		}
-		if (first % 4096 == 0)
-			clu_check(fit->interrupt);
+		clu_check_row(fit->interrupt, first, CLU_MAX(points->d, fit->model.k));
 	}
 	return total;
 }
@@ -83,6 +82,8 @@ typedef struct splitter
 	double			 *half; /* 2 * d: the two centres */
 	double			 *next; /* 2 * d */
 	double			  weight[2];
+
+	const clu_interrupt *interrupt;
 } splitter;
 
 /* Choose every so many members; returns the number that were taken. */
@@ -119,6 +120,7 @@ rank_sample(const splitter *s)
 				order[at] = order[at - 1];
 			order[at] = (uint32_t) i;
 		}
+		clu_check(s->interrupt);
 	}
 }
 
@@ -135,6 +137,7 @@ choose_sides(splitter *s, const double *half, uint8_t *side)
 
 		for (size_t i = 0; i < s->n; i++)
 			lead[i] += fabs(value[i] - half[j]) - fabs(value[i] - half[d + j]);
+		clu_check(s->interrupt);
 	}
 	s->weight[0] = s->weight[1] = 0;
 	for (size_t i = 0; i < s->n; i++)
@@ -171,6 +174,7 @@ halve(splitter *s)
 			if (!(left[this_side] > 0))
 				s->next[this_side * d + j] = value[order[i]];
 		}
+		clu_check(s->interrupt);
 	}
 	choose_sides(s, s->next, side);
 	if (!(s->weight[0] > 0 && s->weight[1] > 0))
@@ -198,8 +202,8 @@ cost_at_halves(clu_fit *fit, const uint32_t *member, size_t count, const double 
 		for (int lane = 0; lane < n; lane++)
 			total += clu_weight(points->w, member[i + (size_t) lane]) *
 					 fmin(distance[lane], distance[CLU_LANES + lane]);
+		clu_check_row(fit->interrupt, i, points->d);
 	}
-	clu_check(fit->interrupt);
 	return total;
 }
 
@@ -218,6 +222,7 @@ split_gain(clu_fit *fit, int c, double cost, clu_random *random)
 			   .points = fit->points,
 			   .half = exchange->half + 2 * (size_t) c * d,
 			   .next = state->hard.seeder.candidate, /* there are at least two */
+			   .interrupt = fit->interrupt,
 	   };
 	uint32_t far;
 

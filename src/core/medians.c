@@ -311,8 +311,7 @@ scan(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
 	for (size_t i = 0; i < m->points->n; i++)
 	{
 		add_sided(m, (uint32_t) i, label[i], false);
-		if (i % 4096 == 0)
-			clu_check(interrupt);
+		clu_check_row(interrupt, i, m->d);
 	}
 	carry(m);
 }

@@ -45,8 +45,7 @@ measure_columns(clu_ranks *ranks, const clu_interrupt *interrupt)
 			least[j] = CLU_MIN(least[j], bits);
 			most[j] = CLU_MAX(most[j], bits);
 		}
-		if (i % 4096 == 0)
-			clu_check(interrupt);
+		clu_check_row(interrupt, i, (int) d);
 	}
 }
 
@@ -78,8 +77,7 @@ make_keys(clu_ranks *ranks, const clu_interrupt *interrupt)
 		for (size_t j = 0; j < d; j++)
 			ranks->order[j * n + i] =
 				(uint32_t) ((clu_ordered_bits(x[j]) - ranks->least[j]) >> shift[j]);
-		if (i % 4096 == 0)
-			clu_check(interrupt);
+		clu_check_row(interrupt, i, (int) d);
 	}
 }
 

@@ -132,9 +132,8 @@ gains_from_list(seeding *at, int list, int candidates)
 		{
 			add_gains(at, queue, queued, which, active);
 			queued = 0;
-		}
-		if (i % 4096 == 0)
 			clu_check(at->interrupt);
+		}
 	}
 	if (queued > 0)
 		add_gains(at, queue, queued, which, active);
@@ -285,8 +284,7 @@ take_first_center(seeding *at, uint32_t point)
 			s->potential[0] += clu_weight(at->points->w, queue[lane]) * cost;
 			s->farthest[0] = fmax(s->farthest[0], cost);
 		}
-		if (i % 4096 == 0)
-			clu_check(at->interrupt);
+		clu_check_row(at->interrupt, i, s->d);
 	}
 }
 
@@ -373,6 +371,7 @@ take_best_candidate(seeding *at)
 
 	for (int c = 0; c < s->candidates; c++)
 	{
+		clu_check(at->interrupt);
 		drawn[c] = draw_by_cost(at);
 		copy_point(at, drawn[c], s->candidate + (size_t) c * (size_t) s->d);
 		s->gain[c] = 0;
@@ -458,5 +457,8 @@ clu_seed_random(clu_seeder *seeder, const clu_points *points, double *center, cl
 			clu_check(interrupt);
 	}
 	for (int c = 0; c < seeder->k; c++)
+	{
 		copy_point(&at, chosen[c], center + (size_t) c * (size_t) seeder->d);
+		clu_check_row(interrupt, (size_t) c, seeder->d);
+	}
 }

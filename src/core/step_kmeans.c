@@ -164,7 +164,7 @@ prepare(clu_step *step)
 	make_frame(tables, step->model->k, step->model->d);
 	tables->assigner.frame = &tables->frame;
 	clu_assign_reset(&tables->assigner, 0);
-	clu_assign_prepare(&tables->assigner, tables->center, NULL);
+	clu_assign_prepare(&tables->assigner, tables->center, NULL, step->interrupt);
 	return CLU_OK;
 }
 

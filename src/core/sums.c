@@ -98,8 +98,7 @@ clu_sums_recompute(clu_sums *sums, const clu_points *points, const uint32_t *lab
 			add_wide(&sums->hi[at + (size_t) j], &sums->lo[at + (size_t) j],
 					 clu_dd_two_product(w, x[j]));
 		add_wide(&sums->weight_hi[label[i]], &sums->weight_lo[label[i]], (clu_dd) {w, 0});
-		if (i % 1024 == 0)
-			clu_check(interrupt);
+		clu_check_row(interrupt, i, sums->d);
 	}
 }
 

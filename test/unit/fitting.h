@@ -1,6 +1,6 @@
 /*
  * fitting.h
- *		Rows, points and fits for the tests of K-means: memory as a caller would give it.
+ *		Rows, points and fits for tests: memory as a caller would give it.
  *
  * Memory comes filled with ones, so that what nobody has set is NaN, or far out of any array; and
  * every piece has its exact size, so that a sanitizer sees each step beyond it.

@@ -280,7 +280,7 @@ pass_is_right(trial *t, bool first)
 	bool			  good = true;
 
 	memcpy(t->label, t->assigner.label, points->n * sizeof(uint32_t));
-	clu_assign_prepare(&t->assigner, t->center, first ? NULL : t->previous);
+	clu_assign_prepare(&t->assigner, t->center, first ? NULL : t->previous, NULL);
 	for (size_t b = 0; b < clu_points_blocks(points); b++)
 	{
 		clu_block block = clu_points_block(points, b);
