@@ -380,6 +380,7 @@ clu_fit_run(clu_fit *fit)
 	model->skipped = fit->skipped;
 	model->total_weight = fit->points->total_weight * fit->points->weight_unit;
 	fit->objective_power = 0;
+	fit->objective_offset = 0;
 	status = fit->verbs->begin(fit);
 	if (status == CLU_OK)
 		status = fit->start_model == NULL ? run_starts(fit) : run_from_model(fit);

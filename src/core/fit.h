@@ -139,9 +139,10 @@ struct clu_fit
 	int64_t	 iteration; /* of the run; of the winning one, in the end */
 	bool	 converged;
 	double	 objective;
-	int		 objective_power; /* of the points' unit, that the objective is measured in */
-	uint64_t changed;		  /* by the last pass */
-	int		 flaws;			  /* of the parameters: a run with fewer is better in any case */
+	int		 objective_power;  /* of the points' unit, that the objective is measured in */
+	double	 objective_offset; /* what units add to it, per weight: too large to compare with */
+	uint64_t changed;		   /* by the last pass */
+	int		 flaws;			   /* of the parameters: a run with fewer is better in any case */
 };
 
 /*
@@ -151,6 +152,7 @@ struct clu_fit
 static inline double
 clu_in_input_units(const clu_fit *fit, double objective)
 {
+	objective += fit->objective_offset * fit->points->total_weight;
 	for (int i = 0; i < fit->objective_power; i++)
 		objective *= fit->points->unit;
 	return objective * fit->points->weight_unit;

@@ -179,23 +179,23 @@ set_units(clu_fit *fit)
 {
 	clu_gmm			  *state = fit->state;
 	const clu_options *options = &fit->model.options;
-	double			   unit = fit->points->unit;
+	double			   unit = fit->points->unit, log_volume = 0;
 
 	state->explicit_ridge = clu_option_is_set(options, CLU_REG_COVAR);
-	state->log_volume = 0;
 	for (int j = 0; j < fit->model.d; j++)
 	{
 		double scale = state->frame.scale[j] / unit;
 
 		state->identity.shift[j] = 0;
 		state->identity.scale[j] = 1;
-		state->log_volume += clu_log(scale);
+		log_volume += clu_log(scale);
 		state->ridge[j] =
 			state->explicit_ridge ? clu_option_number(options, CLU_REG_COVAR) * scale * scale : 0;
 		state->known_variance = clu_option_number(options, CLU_VARIANCE) * scale * scale;
 	}
 	if (fit->model.structure != CLU_COV_FIXED)
 		state->known_variance = 1;
+	fit->objective_offset = -log_volume;
 }
 
 static clu_status
@@ -337,12 +337,13 @@ reset(clu_fit *fit)
 	state->flaws = 0;
 }
 
+/* In the units of the frame. */
 static double
 objective_of(const clu_fit *fit)
 {
 	const clu_gmm *state = fit->state;
 
-	return -(*clu_gmm_sum_of(state->sums.total) + fit->points->total_weight * state->log_volume);
+	return -*clu_gmm_sum_of(state->sums.total);
 }
 
 static bool
@@ -404,7 +405,7 @@ restore(clu_fit *fit)
 		model->covariance[0] = clu_option_number(&model->options, CLU_VARIANCE);
 	for (int c = 0; c < model->k; c++)
 		model->size[c] *= fit->points->weight_unit;
-	model->objective *= fit->points->weight_unit;
+	model->objective = clu_in_input_units(fit, model->objective);
 	model->log_likelihood = -model->objective;
 }
 

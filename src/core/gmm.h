@@ -62,9 +62,8 @@ typedef struct clu_gmm_member
 typedef struct clu_gmm
 {
 	clu_gmm_frame frame;
-	clu_gmm_frame identity;	  /* for points that are in these coordinates already */
-	double		  log_volume; /* log density of u less that of x, per point */
-	double		 *ridge;	  /* d: explicit reg_covar */
+	clu_gmm_frame identity; /* for points that are in these coordinates already */
+	double		 *ridge;	/* d: explicit reg_covar */
 	bool		  explicit_ridge;
 	double		  known_variance; /* of "fixed" */
 	bool		  matrices;		  /* full or tied */

@@ -350,7 +350,7 @@ log_likelihood(const soft_tables *tables, const double *statistics)
 			return statistics[0] + statistics[1];
 		statistics += tables->list[i].count;
 	}
-	return -tables->fit.objective;
+	return -clu_in_input_units(&tables->fit, tables->fit.objective);
 }
 
 static void
