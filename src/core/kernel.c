@@ -28,16 +28,29 @@ clu_kernel_choose(void)
 		}
 }
 
-bool
-clu_kernel_force(const char *name)
+static const clu_kernels *
+find_kernels(const char *name)
 {
 	for (size_t i = 0; i < sizeof(all_kernels) / sizeof(all_kernels[0]); i++)
 		if (strcmp(all_kernels[i]->name, name) == 0 && all_kernels[i]->available())
-		{
-			clu_kernel = all_kernels[i];
-			return true;
-		}
-	return false;
+			return all_kernels[i];
+	return NULL;
+}
+
+bool
+clu_kernel_can(const char *name)
+{
+	return find_kernels(name) != NULL;
+}
+
+bool
+clu_kernel_force(const char *name)
+{
+	const clu_kernels *found = find_kernels(name);
+
+	if (found != NULL)
+		clu_kernel = found;
+	return found != NULL;
 }
 
 size_t

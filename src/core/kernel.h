@@ -151,6 +151,7 @@ extern const clu_kernels *clu_kernel;
 void clu_kernel_choose(void);
 
 /* For tests and benchmarks: false where there are none of that name, or the CPU can't. */
+bool clu_kernel_can(const char *name);
 bool clu_kernel_force(const char *name);
 
 /* Pack centres for point_distances; room for clu_packed_size(k, d) doubles. */

@@ -16,6 +16,51 @@ PG_MODULE_MAGIC;
 
 void _PG_init(void);
 
+/* ---- the instruction set, for tests and measurements (doc/development.md) ---- */
+
+static char *instruction_set;
+
+static bool
+is_best(const char *name)
+{
+	return strcmp(name, "best") == 0;
+}
+
+static bool
+check_instruction_set(char **name, void **extra, GucSource source)
+{
+	(void) extra;
+	(void) source;
+	if (is_best(*name) || clu_kernel_can(*name))
+		return true;
+	GUC_check_errdetail(
+		"It may be \"base\", \"avx2\" or \"avx512\", where the CPU can, or \"best\".");
+	return false;
+}
+
+static void
+assign_instruction_set(const char *name, void *extra)
+{
+	(void) extra;
+	if (is_best(name))
+		clu_kernel_choose();
+	else
+		(void) clu_kernel_force(name);
+}
+
+/* For a whole session: tables laid out for one set can't be read by another. */
+static void
+define_instruction_set(void)
+{
+	DefineCustomStringVariable("clustering.instruction_set",
+							   "Instruction set of the inner loops; no result depends on it.", NULL,
+							   &instruction_set, "best", PGC_BACKEND,
+							   GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL, check_instruction_set,
+							   assign_instruction_set, NULL);
+}
+
+/* ---- all settings ---- */
+
 static void
 define_settings(void)
 {
@@ -33,7 +78,7 @@ define_settings(void)
 void
 _PG_init(void)
 {
-	clu_kernel_choose();
+	define_instruction_set();
 	define_settings();
 	MarkGUCPrefixReserved("clustering");
 }
