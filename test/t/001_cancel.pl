@@ -1,18 +1,26 @@
 # A fit can be cancelled at any moment: statement_timeout and pg_cancel_backend are answered within
-# about 100 ms, while rows are collected, sorted, seeded, iterated on and exchanged.
+# about 100 ms, while rows are collected, sorted, seeded, iterated on and exchanged; and nothing is left
+# behind, however often it happens.
 #
 # How late the answers are is noted; only what can't be blamed on a busy machine is a failure.
+# test/unit/test_interrupts.c measures the same by the time of the CPU.
+#
+# CLUSTERING_TEST_LONG=1 interrupts 1000 times in a row; CLUSTERING_TEST_SEED repeats a run.
 
 use strict;
 use warnings;
 
-use IPC::Run;
-use List::Util qw(max sum);
+use FindBin;
+use lib $FindBin::RealBin;
+use List::Util qw(max);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Session;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+my $seed = srand($ENV{CLUSTERING_TEST_SEED} // time);
+note("CLUSTERING_TEST_SEED=$seed");
 my $tries = $ENV{CLUSTERING_TEST_TRIES} || 4;
 my $promised = 100;     # ms
 my $excused = 2000;
@@ -47,7 +55,26 @@ my %fits = (
 		q{kmeans_fit(x, 3, '{"n_init": 2, "init": "random"}', 0.1 + x[1])} ],
 	'soft K-means' => [
 		'SELECT ARRAY[random(), random(), random()] AS x FROM generate_series(1, 20000)',
-		q{kmeans_fit(x, 100, '{"beta": 10}')} ]);
+		q{kmeans_fit(x, 100, '{"beta": 10}')} ],
+	'K-medians' => [
+		'SELECT ARRAY[random(), random(), random()] AS x FROM generate_series(1, 200000)',
+		'kmedians_fit(x, 20)' ],
+	'K-medians of few wide rows' => [
+		'SELECT ARRAY(SELECT random() FROM generate_series(1, 8000 + i * 0)) AS x FROM generate_series(1, 60) AS i',
+		'kmedians_fit(x, 20)' ],
+	'Gaussian mixture' => [
+		'SELECT ARRAY[random(), random(), random(), random()] AS x FROM generate_series(1, 100000)',
+		'gmm_fit(x, 10)' ],
+	'Gaussian mixture of many columns' => [
+		'SELECT ARRAY(SELECT random() FROM generate_series(1, 150 + i * 0)) AS x FROM generate_series(1, 2000) AS i',
+		q{gmm_fit(x, 8)} ],
+	'Bernoulli mixture' => [
+		'SELECT (random() * 1e9)::bigint::bit(30)::bit varying AS x FROM generate_series(1, 200000)',
+		'bernoulli_fit(x, 20)' ],
+	'step' => [
+		'SELECT ARRAY[random(), random()] AS x FROM generate_series(1, 400000)',
+		q{cluster_step(x, (SELECT kmeans_model(array_agg(ARRAY[i, sin(i)])) FROM generate_series(1, 300) AS i))} ],
+);
 
 # How late each timeout was answered, in ms; nothing where the fit was done before, or had not begun.
 sub lateness
@@ -89,58 +116,95 @@ for my $name (sort keys %fits)
 	cmp_ok(max(0, @late), '<', $excused, "$name: none is missed");
 }
 
-# ---- pg_cancel_backend, and what is left of the session's memory ----
+# ---- again and again, in one session ----
 
-$node->safe_psql('postgres',
-	'DROP TABLE points; CREATE TABLE points AS SELECT ARRAY[random(), random()] AS x FROM generate_series(1, 200000)');
+# Every algorithm in memory and over a query, on rows of their own.
+$node->safe_psql('postgres', <<'END');
+DROP TABLE points;
+CREATE TABLE points AS
+SELECT i, 0.5 + random() AS w, ARRAY[random(), random(), random()] AS x, (random() * 1e9)::bigint::bit(30)::bit varying AS bits
+FROM generate_series(1, 20000) AS i;
+ANALYZE points;
+END
 
-my ($in, $out, $err) = ('', '', '');
-my $psql = IPC::Run::start(
-	[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=0', '-d', $node->connstr('postgres') ],
-	'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(180));
+my @calls = (
+	'SELECT kmeans_fit(x, 200) FROM points',
+	q{SELECT kmeans_fit(x, 5, '{"n_init": 20}', w) FROM points},
+	q{SELECT kmeans_fit(x, 20, '{"beta": 10}') FROM points},
+	'SELECT kmedians_fit(x, 50) FROM points',
+	'SELECT gmm_fit(x, 10) FROM points',
+	q{SELECT gmm_fit(x, 10, '{"covariance": "diag"}', w) FROM points},
+	'SELECT bernoulli_fit(bits, 10) FROM points',
+	'SELECT kmeans_fit(x, 3) FROM points GROUP BY i % 2000',
+	'SELECT kmeans_fit(x, 20) OVER (), x FROM points',
+	q{SELECT kmeans_fit_query('SELECT x FROM points', 50)},
+	q{SELECT gmm_fit_query('SELECT x, w FROM points', 5)},
+	q{SELECT bernoulli_fit_query('SELECT bits FROM points', 5)},
+	'SELECT cluster_step(x, (SELECT kmeans_model(array_agg(x)) FROM (SELECT x FROM points LIMIT 500) AS s)) FROM points',
+	'SELECT sum(cluster_predict((SELECT gmm_fit(x, 3) FROM (SELECT x FROM points LIMIT 500) AS s), x)) FROM points');
 
-# Send a statement; wait for the line that follows it.
-sub ask
+my $session = Session->new($node);
+my $interruptions = $ENV{CLUSTERING_TEST_LONG} ? 1000 : 50;
+my ($cancelled, @late) = (0);
+
+# What the session may have set: in memory, from files, with workers.
+my @settings = (
+	q{SET work_mem = '1GB'; SET clustering.max_parallel_workers = 0},
+	q{SET work_mem = '64kB'; SET clustering.max_parallel_workers = 0},
+	q{SET work_mem = '1GB'; SET clustering.max_parallel_workers = 2});
+
+sub interrupt
 {
-	my ($sql) = @_;
+	my ($call) = @_;
+	my $timeout = 1 + int(rand(400));
+	my $begin = time;
 
-	$out = '';
-	$in .= "$sql\n\\echo answered\n";
-	$psql->pump until $out =~ /answered\n/;
-	$out =~ s/answered\n//;
-	chomp $out;
-	return $out;
+	$session->ask("$settings[ rand @settings ]; SET statement_timeout = $timeout; COPY ($call) TO '/dev/null'; SET statement_timeout = 0;");
+	$session->{err} =~ /statement timeout/ or return;
+	$cancelled++;
+	push @late, 1000 * (time - $begin) - $timeout;
 }
 
-my $pid = ask('SELECT pg_backend_pid();');
-my $memory = 'SELECT sum(total_bytes) FROM pg_backend_memory_contexts;';
-my $before = ask("SELECT length(kmeans_fit(x, 2)) FROM (SELECT x FROM points LIMIT 100) AS p; $memory");
-my @late;
+# all kinds of caches fill up first
+$session->ask("SET client_min_messages = error; SET max_parallel_workers_per_gather = 0;");
+for my $call (@calls)
+{
+	interrupt($call) for 1 .. 3;
+}
+my ($memory, $resident) = ($session->memory, $session->process('VmRSS'));
+($cancelled, @late) = (0);
+interrupt($calls[ rand @calls ]) for 1 .. $interruptions;
+my $more = $session->memory - $memory;
+my $more_resident = ($session->process('VmRSS') // 0) - ($resident // 0);
 
+@late = sort { $a <=> $b } @late;
+note(sprintf('%d of %d were interrupted; late by %.0f ms in the median, %.0f at most; memory contexts grew by %d bytes, the process by %d kB',
+	$cancelled, $interruptions, $late[ @late / 2 ] // 0, $late[-1] // 0, $more, $more_resident));
+cmp_ok($cancelled, '>', $interruptions / 4, 'fits were interrupted in the middle');
+cmp_ok($more, '<=', 65536, 'the memory contexts are what they were');
+cmp_ok($more_resident, '<', 65536, 'and so is the process, but for what the C library keeps');
+cmp_ok($late[ @late / 2 ] // 0, '<', $promised, "most are answered within $promised ms");
+is($session->ask('SELECT count(*) FROM pg_ls_tmpdir();'), '0', 'no temporary files are left');
+is($session->ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker';"), '0', 'nor workers');
+is($session->ask('SELECT (cluster_info(kmeans_fit(x, 2))).rows FROM points;'), '20000', 'and the session fits on');
+
+# ---- pg_cancel_backend ----
+
+@late = ();
 for my $try (1 .. $tries)
 {
-	$err = '';
-	$out = '';
-	$in .= "SELECT kmeans_fit(x, 3000, kmeans_options(n_init => 100)) FROM points;\n\\echo answered\n";
-	$psql->pump_nb;
-	$node->poll_query_until('postgres', "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $pid");
+	$session->send('SELECT kmeans_fit(x, 2000, kmeans_options(n_init => 100)) FROM points;');
+	$node->poll_query_until('postgres', "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $session->{pid}");
 	sleep(rand(1.5));
-	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend($session->{pid})");
 	my $begin = time;
-	$psql->pump until $out =~ /answered\n/;
+	$session->answer;
 	push @late, 1000 * (time - $begin);
-	$psql->pump until $err =~ /ERROR/;
-	like($err, qr/canceling statement due to user request/, 'the fit was cancelled');
+	like($session->{err}, qr/canceling statement due to user request/, 'the fit was cancelled');
 }
 note('cancelled after ' . join(', ', map { sprintf('%.0f', $_) } @late) . ' ms');
 cmp_ok(max(@late), '<', $excused, 'pg_cancel_backend is answered');
-
-my $after = ask($memory);
-$before =~ s/.*\n//s;
-cmp_ok($after, '<', $before + 4e6, 'cancelled fits leave no memory behind');
-is(ask('SELECT (cluster_info(kmeans_fit(x, 2))).rows FROM points;'), '200000', 'and the session fits on');
-$in .= "\\q\n";
-$psql->finish;
+$session->quit;
 
 $node->stop;
 done_testing();

@@ -1,10 +1,16 @@
-# What fits need: little for each of many groups, and more than a gigabyte where there is that much.
+# What fits need: as much as doc/operations.md says, little for each of many groups, and more than a gigabyte where
+# there is that much.  Nothing grows in a session, and where memory ends there is an error.
+#
+# CLUSTERING_TEST_LONG=1 calls every function 10,000 times.
 
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Session;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('memory');
@@ -56,6 +62,64 @@ is( $node->safe_psql(
 		  . ' (SELECT cluster_info(kmeans_fit(x, 3)) AS i FROM groups GROUP BY g) AS f'),
 	'10000|1000000|t',
 	'10,000 groups, one statement');
+
+# ---- what rows take ----
+
+# Bytes for each further row, of the process; the session has work_mem for all.
+sub bytes_per_row
+{
+	my ($call) = @_;
+	my @peak;
+
+	for my $rows (65536, 131072)
+	{
+		my $session = Session->new($node);
+		my $resident = sub { ($session->process('VmHWM') // return) - $session->process('RssShmem') };
+
+		$session->ask(<<"END");
+SET client_min_messages = error; SET work_mem = '1GB'; SET clustering.max_parallel_workers = 0; SET jit = off;
+SELECT length(kmeans_fit(x, 1)) FROM (SELECT x FROM rows LIMIT 10) AS r; SELECT sum(i) FROM (SELECT i FROM rows LIMIT $rows) AS r;
+END
+		my $before = $resident->() // return;
+		$session->ask("SELECT length($call) FROM (SELECT * FROM rows LIMIT $rows) AS r;");
+		push @peak, $resident->() - $before;
+		$session->quit;
+	}
+	return ($peak[1] - $peak[0]) * 1024 / 65536;
+}
+
+$node->safe_psql('postgres', <<'END');
+CREATE UNLOGGED TABLE rows AS
+SELECT i, ARRAY(SELECT i * (j * 2 + 7919) % 1000003 FROM generate_series(1, 8) AS j)::float8[] AS x, (i * 7919 % 1048573)::integer::bit(64)::bit varying AS bits
+FROM generate_series(1, 131072::bigint) AS i;
+VACUUM ANALYZE rows;
+END
+
+# The formulas of doc/operations.md.
+my $once = q{'{"max_iter": 1}'};
+my %documented = (
+	"kmeans_fit(x, 3, $once)" => 2 * 64 + 24,
+	"kmeans_fit(x::real[], 3, $once)" => 2 * 32 + 24,
+	"kmeans_fit(x, 3, $once, i)" => 2 * 64 + 24 + 16,
+	q{kmeans_fit(x, 3, '{"max_iter": 1, "beta": 1e-12}')} => 2 * 64 + 24,
+	"kmedians_fit(x, 3, $once)" => 2 * 64 + 32 + 24,
+	"kmedians_fit(x, 3, $once, i)" => 2 * 64 + 32 + 24 + 32,
+	"gmm_fit(x, 3, $once)" => 2 * 64 + 24,
+	"gmm_fit(x, 3, $once, i)" => 2 * 64 + 24 + 16,
+	"bernoulli_fit(bits, 3, $once)" => 2 * 8 + 24);
+
+SKIP:
+{
+	skip 'no /proc', 2 * keys %documented unless -r "/proc/$$/status";
+	for my $call (sort keys %documented)
+	{
+		my $bytes = bytes_per_row($call);
+
+		note(sprintf('%s: %.0f bytes a row, documented %d', $call, $bytes, $documented{$call}));
+		cmp_ok($bytes, '<', 1.25 * $documented{$call} + 8, "$call takes no more than documented");
+		cmp_ok($bytes, '>', 0.6 * $documented{$call}, "$call is measured as documented");
+	}
+}
 
 # ---- nothing grows in a session ----
 
@@ -114,6 +178,108 @@ SELECT sum(label), (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) < 5
 FROM (SELECT cluster_predict(kmeans_model(ARRAY[[i], [i + 1]]), ARRAY[i]) AS label FROM generate_series(1, 50000) AS i) AS t;
 END
 is($inside, '50000|t', 'of many models only the last few are kept');
+
+# ---- every function, thousands of times ----
+
+my $session = Session->new($node);
+$session->ask(<<'END');
+SET client_min_messages = error; SET jit = off;
+CREATE TABLE few AS SELECT ARRAY[i % 7, i * i % 11]::float8[] AS x, ARRAY[i % 2, i % 3 / 2, 1] AS bits, i % 3 + 1 AS w FROM generate_series(1, 30) AS i;
+CREATE TABLE m AS SELECT kmeans_fit(x, 3) AS kmeans, kmedians_fit(x, 3) AS kmedians, gmm_fit(x, 2) AS gmm, bernoulli_fit(bits, 2) AS bernoulli FROM few;
+CREATE TABLE calls (id integer GENERATED ALWAYS AS IDENTITY, call text);
+INSERT INTO calls (call) VALUES
+	('kmeans_fit(x, 3) FROM few'), ('kmeans_fit(x, 3, kmeans_options(n_init => 2), w) FROM few'),
+	('kmeans_fit(x, kmeans_model(''{{1,1},{5,5}}''), ''{"beta": 1}'') FROM few'),
+	('kmedians_fit(x, 3, kmedians_options(seed => 3), w) FROM few'),
+	('kmedians_fit(x, kmedians_model(''{{1,1},{5,5}}'')) FROM few'),
+	('gmm_fit(x, 2, gmm_options(covariance => ''diag''), w) FROM few'),
+	('gmm_fit(x, gmm_model(NULL, ''{{1,1},{5,5}}'', ''{1,1}'', ''spherical'')) FROM few'),
+	('bernoulli_fit(bits, 2, bernoulli_options(smoothing => 1), w) FROM few'),
+	('bernoulli_fit(''101''::bit varying, bernoulli_model(NULL, ''{{0.5,0.5,0.5}}''))'),
+	('kmeans_fit(x, 2) OVER (ORDER BY w) FROM few'),
+	('cluster_step(x, kmeans) FROM few, m'), ('cluster_step(x, gmm, w) FROM few, m'),
+	('cluster_step(bits::boolean[], bernoulli) FROM (SELECT bits::integer[] AS bits FROM few) AS s, m'),
+	('cluster_step_final(cluster_step_combine(cluster_step_partial(x, kmeans), cluster_step_partial(x, kmeans))) FROM few, m'),
+	('cluster_step_merge(s) FROM (SELECT cluster_step_partial(x, gmm) AS s FROM few, m) AS t'),
+	('kmeans_fit_query(''SELECT x FROM few'', 2)'), ('gmm_fit_query(''SELECT x, w FROM few'', 2)'),
+	('bernoulli_fit_query(''SELECT bits FROM few'', 2)'),
+	('cluster_sketch_rows(cluster_sketch_combine(cluster_sketch(x, NULL, 5, 1, 0, 1), cluster_sketch(x, NULL, 5, 1, 0, 1))) FROM few'),
+	('cluster_predict(kmeans, x), cluster_predict(gmm, x), cluster_predict(bernoulli, bits) FROM few, m'),
+	('cluster_probabilities(gmm, x), cluster_distance(kmedians, x), cluster_distances(kmedians, x), cluster_center(kmeans, x), cluster_log_density(gmm, x) FROM few, m'),
+	('cluster_info(kmeans), cluster_info(bernoulli) FROM m'), ('cluster_components(gmm), cluster_trace(kmeans) FROM m'),
+	('cluster_from_json(cluster_to_json(gmm)), cluster_from_json(cluster_to_json(bernoulli)) FROM m'),
+	('cluster_mean(gmm), cluster_covariance(gmm), cluster_sample(gmm, 5, 1), cluster_mean(bernoulli) FROM m'),
+	('gmm_add(gmm, gmm), gmm_marginal(gmm, ''{2}''), gmm_condition(gmm, ''{1}'', ''{3}''), gmm_kl(gmm, gmm, 10, 1) FROM m'),
+	('gaussian_kl(''{0,0}'', ''{1,1}'', ''{1,0}'', ''{{2,0},{0,2}}'')'),
+	('adjusted_rand_index(w, x[1]), normalized_mutual_information(w, x[2]::text) FROM few');
+CREATE FUNCTION repeat_call(call text, times integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..times LOOP
+		EXECUTE 'SELECT ' || call;
+	END LOOP;
+END $$;
+END
+
+is( $session->ask(<<'END'),
+SELECT string_agg(DISTINCT proname, ', ') FROM pg_depend AS d JOIN pg_proc AS p ON p.oid = d.objid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass
+	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clustering')
+	AND NOT EXISTS (SELECT FROM calls WHERE call ~ ('\m' || proname || '\('))
+	AND NOT EXISTS (SELECT FROM pg_aggregate WHERE p.oid IN (aggtransfn, aggfinalfn, aggcombinefn));
+END
+	'', 'the calls below are of every function there is');
+
+# Twice the same: the first time caches fill up.
+my $times = $ENV{CLUSTERING_TEST_LONG} ? 10000 : 200;
+for my $id (split /\n/, $session->ask('SELECT id FROM calls ORDER BY id;'))
+{
+	my $call = $session->ask("SELECT call FROM calls WHERE id = $id;");
+	my $repeat = sub { $session->ask("SELECT repeat_call(call, $_[0]) FROM calls WHERE id = $id;") };
+
+	$repeat->(20);
+	is($session->{err}, '', "$call works");
+	my $held = $session->memory;
+	$repeat->($times);
+	cmp_ok($session->memory - $held, '<=', 8192, "$times times $call leave nothing");
+}
+
+# ---- where memory ends ----
+
+# The address space that the session may have is limited from outside, a little above what it has.
+SKIP:
+{
+	my $size = $session->process('VmSize');
+	skip 'no /proc or no prlimit', 1 unless $size && system('prlimit --version >/dev/null 2>&1') == 0;
+
+	$session->ask(<<'END');
+CREATE UNLOGGED TABLE much AS
+SELECT ARRAY[i * 7919 % 10007, i * 104729 % 1299709, i]::float8[] AS x, ((i * 7919) % 1048576)::integer::bit(20)::bit varying AS bits, i % 3 + 0.5 AS w
+FROM generate_series(1, 600000::bigint) AS i;
+SELECT sum(x[1]) FROM much;
+END
+	$session->ask("SET work_mem = '1GB'; SET clustering.max_parallel_workers = 0;");
+	my $memory = $session->memory;
+	for my $call ('kmeans_fit(x, 3)', 'kmeans_fit(x, 3, kmeans_options(beta => 1), w)', 'kmedians_fit(x, 3)', 'gmm_fit(x, 3)',
+		'bernoulli_fit(bits, 300)', 'kmeans_fit(x, (SELECT kmeans_model(array_agg(ARRAY[i, i, i])) FROM generate_series(1, 500000) AS i))')
+	{
+		my $errors = 0;
+
+		# ever more: what doesn't fit is now the rows, now their order, the points or the fit
+		for my $megabytes (8, 24, 40, 60)
+		{
+			my $limit = ($session->process('VmSize') + $megabytes * 1024) * 1024;
+			system("prlimit --pid $session->{pid} --as=$limit:") == 0 or die 'prlimit';
+			$session->ask("SET statement_timeout = '20s'; SELECT length($call) FROM much;");
+			$errors++ if $session->{err} =~ /53200: out of memory|54000/;
+			like($session->{err}, qr/^$|53200: out of memory|54000|57014/, "$call with $megabytes MB: an error, or none");
+			system("prlimit --pid $session->{pid} --as=unlimited:") == 0 or die 'prlimit';
+		}
+		cmp_ok($errors, '>', 0, "$call runs out of memory");
+	}
+	is($session->ask('SELECT (cluster_info(kmeans_fit(x, 3))).k FROM few;'), '3', 'the session goes on');
+	cmp_ok($session->memory - $memory, '<', 262144, 'and holds no more than before');
+}
+$session->quit;
 
 # ---- more than a gigabyte ----
 

@@ -672,7 +672,7 @@ model_permutes(const problem *p, const fitted *a, const fitted *b, const size_t 
 	const clu_model *ma = &a->fit.model, *mb = &b->fit.model;
 
 	if (a->status != CLU_OK || b->status != CLU_OK ||
-		fabs(ma->objective - mb->objective) > 1e-11 * scale_of(p, ma, ma->objective))
+		fabs(ma->objective - mb->objective) > 1e-9 * scale_of(p, ma, ma->objective))
 		return false;
 	for (int c = 0; c < ma->k; c++)
 	{
