@@ -329,21 +329,29 @@ clustering_gmm_transition(PG_FUNCTION_ARGS)
 
 /* ---- fitting ---- */
 
-/* Once per query, however many groups it has. */
-static void
-warn_not_converged(FunctionCallInfo fcinfo, const clu_model *model)
+void
+clu_pg_warn_not_converged(const clu_model *model)
 {
-	static char warned;
-
-	if ((model->flags & CLU_MODEL_CONVERGED) || fcinfo->flinfo->fn_extra == &warned)
+	if (model->flags & CLU_MODEL_CONVERGED)
 		return;
-	fcinfo->flinfo->fn_extra = &warned;
 	ereport(WARNING, (errmsg("%s fit did not converge", clu_algorithm_name(model->algorithm)),
 					  errdetail_plural("It stopped after " INT64_FORMAT " iteration.",
 									   "It stopped after " INT64_FORMAT " iterations.",
 									   (unsigned long) model->iterations, model->iterations),
 					  errhint("Increase the option \"max_iter\" or \"tol\"; cluster_info shows "
 							  "which models have converged.")));
+}
+
+/* Once per query, however many groups it has. */
+static void
+warn_once(FunctionCallInfo fcinfo, const clu_model *model)
+{
+	static char warned;
+
+	if ((model->flags & CLU_MODEL_CONVERGED) || fcinfo->flinfo->fn_extra == &warned)
+		return;
+	fcinfo->flinfo->fn_extra = &warned;
+	clu_pg_warn_not_converged(model);
 }
 
 Datum
@@ -356,6 +364,6 @@ clustering_fit_final(PG_FUNCTION_ARGS)
 	if (state == NULL || state->rows.n == 0)
 		PG_RETURN_NULL();
 	result = clu_pg_fit(&state->request, &state->rows, &summary);
-	warn_not_converged(fcinfo, &summary);
+	warn_once(fcinfo, &summary);
 	PG_RETURN_BYTEA_P(result);
 }

@@ -126,19 +126,6 @@ renumber(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 
 /* ---- the functions ---- */
 
-static void
-warn_not_converged(const clu_model *model)
-{
-	if (model->flags & CLU_MODEL_CONVERGED)
-		return;
-	ereport(WARNING, (errmsg("%s fit did not converge", clu_algorithm_name(model->algorithm)),
-					  errdetail_plural("It stopped after " INT64_FORMAT " iteration.",
-									   "It stopped after " INT64_FORMAT " iterations.",
-									   (unsigned long) model->iterations, model->iterations),
-					  errhint("Increase the option \"max_iter\" or \"tol\"; cluster_info shows "
-							  "which models have converged.")));
-}
-
 /* A fit in memory knows rows only by their weights, and nothing of those that were left out. */
 static void
 correct_counts(const clu_pg_query_fit *fit, clu_model *model)
@@ -159,16 +146,16 @@ run_fit(clu_pg_query_fit *fit, const clu_model *start)
 	if (model == NULL)
 		return NULL;
 	if (complete)
-	{
 		correct_counts(fit, model);
-		return model;
+	else
+	{
+		plan = clu_pg_query_prepare_step(fit);
+		model = iterate(fit, plan, clu_pg_model_copy(model, 0));
+		if (model != NULL && start == NULL)
+			model = renumber(fit, plan, model);
 	}
-	plan = clu_pg_query_prepare_step(fit);
-	model = iterate(fit, plan, clu_pg_model_copy(model, 0));
-	if (model != NULL && start == NULL)
-		model = renumber(fit, plan, model);
 	if (model != NULL)
-		warn_not_converged(model);
+		clu_pg_warn_not_converged(model);
 	return model;
 }
 
@@ -242,6 +229,7 @@ fit_query(FunctionCallInfo fcinfo, clu_algorithm algorithm, bool from_model)
 		MemoryContextSwitchTo(caller);
 		result = clu_pg_encode(model);
 	}
+	clu_pg_source_close(&fit.source);
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
 	if (result == NULL)

@@ -79,6 +79,8 @@ extern double clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where);
  */
 extern void clu_pg_take_structure(clu_options *options, int structure, double variance);
 
+extern void clu_pg_warn_not_converged(const clu_model *model);
+
 /* ---- models (model_cache.c) ---- */
 
 typedef struct clu_pg_cached

@@ -8,6 +8,7 @@
  */
 #include "pg_clustering.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -45,9 +46,12 @@ describe(const char *query)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("query must be one statement"),
 				 errdetail("It has %d.", list_length(sources))));
 	source = linitial(sources);
-	if (source->commandTag != CMDTAG_SELECT || source->resultDesc == NULL)
+	if (source->commandTag != CMDTAG_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("query must be a SELECT"),
 						errdetail("It is %s.", GetCommandTagName(source->commandTag))));
+	if (source->resultDesc == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("query must be a SELECT without INTO")));
 	return source->resultDesc;
 }
 
@@ -132,11 +136,20 @@ check_weight(TupleDesc columns)
 					errhint("Use a number.")));
 }
 
+/*
+ * SPI refuses to run a statement that writes, but not one with a function that does.  The query
+ * runs an unknown number of times, so nothing that it calls may write either: the transaction is
+ * made read-only for a while.  After an error the end of the (sub)transaction undoes that; workers
+ * can't write in any case.
+ */
 void
 clu_pg_source_open(clu_pg_source *source, const char *query, clu_algorithm algorithm, Oid function)
 {
-	TupleDesc columns = describe(query);
+	TupleDesc columns;
 
+	source->was_read_only = XactReadOnly;
+	XactReadOnly = true;
+	columns = describe(query);
 	check_columns(columns);
 	source->query = without_semicolon(query);
 	source->schema = quote_identifier(get_namespace_name(get_func_namespace(function)));
@@ -145,6 +158,12 @@ clu_pg_source_open(clu_pg_source *source, const char *query, clu_algorithm algor
 	source->weighted = columns->natts == 2;
 	if (source->weighted)
 		check_weight(columns);
+}
+
+void
+clu_pg_source_close(const clu_pg_source *source)
+{
+	XactReadOnly = source->was_read_only;
 }
 
 /* ---- aggregates over it ---- */

@@ -14,10 +14,9 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "utils/jsonb.h"
 
+#include "fit_run.h"
 #include "model_value.h"
-#include "options_value.h"
 #include "points.h"
 #include "sketch_value.h"
 #include "state_value.h"
@@ -68,31 +67,37 @@ run_sketch(clu_pg_query_fit *fit, clu_model *model, int64 rows, int64 seed)
 
 /* ---- fits in memory, of a sample or of candidates ---- */
 
-static Datum
-options_datum(const clu_options *options)
-{
-	return PointerGetDatum(clu_pg_options_to_jsonb(options));
-}
-
-/* Run a fit aggregate over the rows of a sample. */
+/*
+ * Fit the rows of a sample, but for those of no weight.
+ *
+ * Not by a query with the aggregate: its arguments are polymorphic, so whoever may create
+ * functions in the extension's schema could offer a better match, to run with the caller's rights.
+ */
 static clu_model *
-fit_sample(clu_pg_query_fit *fit, bytea *sketch, const clu_options *options)
+fit_sample(const clu_pg_query_fit *fit, bytea *sample, const clu_options *options)
 {
-	StringInfoData text;
-	SPIPlanPtr	   plan;
-	Oid			   types[3] = {BYTEAOID, INT4OID, JSONBOID};
-	Datum  values[3] = {PointerGetDatum(sketch), Int32GetDatum(fit->k), options_datum(options)};
-	bytea *model;
+	const void				*sketch = clu_pg_sketch_check(sample, false);
+	const clu_sketch_header *header = clu_sketch_head(sketch);
+	MemoryContext			 context =
+		AllocSetContextCreate(fit->context, "clustering sample", ALLOCSET_SMALL_SIZES);
+	clu_pg_request request = {.algorithm = fit->algorithm, .k = fit->k, .options = *options};
+	clu_pg_rows	   rows = {.context = context, .d = header->d, .width = header->width};
+	clu_model	   summary;
+	bytea		  *model;
 
-	initStringInfo(&text);
-	appendStringInfo(&text,
-					 "SELECT %s.%s_fit(s.x, $2, $3, s.weight) FROM %s.cluster_sketch_rows($1) AS s",
-					 fit->source.schema, clu_algorithm_name(fit->algorithm), fit->source.schema);
-	plan = SPI_prepare(text.data, 3, types);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	model = clu_pg_source_run(plan, values, NULL, fit->context);
-	SPI_freeplan(plan);
+	for (uint32 i = 0; i < header->listed; i++)
+	{
+		double		weight;
+		const void *row = clu_sketch_row(sketch, i, &weight);
+
+		if (weight == 0)
+			continue;
+		memcpy(clu_pg_rows_next(&rows), row, clu_row_size(rows.d, rows.width));
+		clu_pg_rows_add(&rows, weight);
+	}
+	model = clu_pg_fit(&request, &rows, &summary);
+	clu_pg_rows_close(&rows);
+	MemoryContextDelete(context);
 	return clu_pg_decode((const uint8 *) VARDATA(model), VARSIZE(model) - VARHDRSZ, fit->context);
 }
 
