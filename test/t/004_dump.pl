@@ -1,4 +1,5 @@
-# Models survive: pg_dump and restore, binary copies, a restart, and an extension in another schema.
+# Models survive, and so does what is made with them: pg_dump and restore, binary copies, a restart,
+# pg_upgrade.
 
 use strict;
 use warnings;
@@ -83,37 +84,62 @@ $node->safe_psql('source',
 	"CREATE TABLE copied (LIKE models); COPY copied FROM '$backup/models.bin' (FORMAT binary)");
 is($node->safe_psql('source', 'SELECT count(*) FROM models JOIN copied USING (name, m)'), '5', 'a binary copy is the same');
 
+# ---- the index ----
+
+# In each database, with this model's distances: the index is used, has all rows where they belong,
+# and finds what a scan does; also after it was built anew.
+my $k40 = $node->safe_psql('source', q{SELECT m FROM models WHERE name = 'k40'});
+my $near = "FROM points WHERE cluster_distance('$k40', x) < 5000";
+my $path = 'SET search_path = public, tools;';
+my $indexed = "$path SET enable_seqscan = off; SET enable_bitmapscan = off;";
+my $scanned = "$path SET enable_indexscan = off; SET enable_bitmapscan = off;";
+my $amcheck = $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'});
+
+sub check_index
+{
+	my ($server, $database, $when) = @_;
+	my $scan = $server->safe_psql($database, "$scanned SELECT array_agg(id ORDER BY id) $near");
+
+	like($server->safe_psql($database, "$indexed EXPLAIN SELECT id $near"), qr/Index Scan using by_distance/, "$when: the index is used");
+	like($scan, qr/^\{\d+,.*\d\}$/, "$when: some rows are near");
+	is($server->safe_psql($database, "$indexed SELECT array_agg(id ORDER BY id) $near"), $scan, "$when: the index finds them");
+  SKIP:
+	{
+		skip 'amcheck is not installed', 1 if $amcheck eq '0';
+		is($server->safe_psql($database, q{CREATE EXTENSION IF NOT EXISTS amcheck; SELECT bt_index_check('by_distance', true)}),
+			'', "$when: the index is whole");
+	}
+}
+
+check_index($node, 'source', 'at first');
+$node->safe_psql('source', "$path REINDEX INDEX by_distance");
+check_index($node, 'source', 'after REINDEX');
+check_index($node, 'plain', 'after a restore');
+
 # ---- a restart ----
 
 $node->restart;
 is($node->safe_psql('source', $summary), $expected, 'after a restart everything is as before');
-is( $node->safe_psql(
-		'source', <<'END'), 't', 'the index finds the same rows');
-SET search_path = public, tools;
-SET enable_seqscan = off;
-SELECT array_agg(id ORDER BY id) = (SELECT array_agg(id ORDER BY id) FROM points, models
-	WHERE name = 'k40' AND cluster_distance(m, x) < 20000)
-FROM points, models WHERE name = 'k40' AND cluster_distance(m, x) < 20000;
-END
+check_index($node, 'source', 'after a restart');
 
-# ---- the extension itself ----
+# ---- pg_upgrade ----
 
-# It's trusted: an owner of a database needs no superuser.  And it can move.
-$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE DATABASE app OWNER app');
-is( $node->safe_psql(
-		'app', <<'END', extra_params => [ '-U', 'app' ]), '1', 'an owner of a database installs and uses it');
-CREATE EXTENSION clustering;
-SELECT cluster_predict(kmeans_fit(ARRAY[i], 1), ARRAY[3]) FROM generate_series(1, 9) AS i;
-END
-is( $node->safe_psql(
-		'app', <<'END'), '1', 'it moves to another schema');
-CREATE SCHEMA elsewhere;
-ALTER EXTENSION clustering SET SCHEMA elsewhere;
-SELECT elsewhere.cluster_predict(elsewhere.kmeans_fit(ARRAY[i], 1), ARRAY[3]) FROM generate_series(1, 9) AS i;
-END
-$node->safe_psql('app', 'DROP EXTENSION clustering');
-is( $node->safe_psql('app', q{SELECT count(*) FROM pg_proc WHERE proname ~ '^(cluster|kmeans)_'}),
-	'0', 'and leaves nothing behind');
-
+# What it does to a new major version's cluster, it does to one of the same: files are kept, and
+# the catalogue is restored.
+my $new = PostgreSQL::Test::Cluster->new('new');
+$new->init;
 $node->stop;
+my $bindir = qx(pg_config --bindir);
+chomp $bindir;
+chdir PostgreSQL::Test::Utils::tempdir();
+$node->command_ok(
+	[ 'pg_upgrade', '--no-sync', '--old-datadir', $node->data_dir, '--new-datadir', $new->data_dir,
+		'--old-bindir', $bindir, '--new-bindir', $bindir, '--socketdir', $new->host,
+		'--old-port', $node->port, '--new-port', $new->port ],
+	'pg_upgrade');
+$new->start;
+is($new->safe_psql('source', $summary), $expected, 'after pg_upgrade everything is as before');
+check_index($new, 'source', 'after pg_upgrade');
+
+$new->stop;
 done_testing();
