@@ -148,9 +148,13 @@ $(UNIT)/seeds: test/fuzz/seeds.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefi
 
 # ---- everything, on a machine that has nothing but make ----
 
-.PHONY: test demo bench
+.PHONY: test matrix demo bench
 test:
 	@test/scripts/sandbox.sh test/scripts/run-tests.sh
+
+# The same on other versions of PostgreSQL; this takes long.
+matrix:
+	@test/scripts/matrix.sh
 
 demo:
 	@test/scripts/sandbox.sh test/demo/demo.sh

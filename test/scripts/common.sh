@@ -18,6 +18,20 @@ as_root() {
 	fi
 }
 
+# The numbers of the line "N passed, M failed" that ends a log, of a command that ended with this
+# status.  One that failed otherwise, or counted nothing, is one failure.
+tally() {
+	local log=$1 status=$2 good=0 bad=0
+
+	read -r good bad < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1) || status=1
+	if [ "$status" != 0 ] && [ "${bad:-0}" = 0 ]; then bad=1; fi
+	say "${good:-0} $bad"
+}
+
+# The status of a command that could not run, or not all of it, where nothing else failed.
+# shellcheck disable=SC2034 # used by others
+not_run_status=75
+
 # ---- packages ----
 
 # Major version of the newest PostgreSQL server that Debian's packages installed, or nothing.

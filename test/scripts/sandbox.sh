@@ -40,7 +40,7 @@ run_in_sandbox() {
 	cd "$sandbox/tree"
 	unprivileged env -i PATH="$bin:$PATH" HOME="$sandbox/tmp" TMPDIR="$sandbox/tmp" LC_ALL=C \
 		PG_CONFIG="$bin/pg_config" OUTPUT="$sandbox/output" ${CC:+CC="$CC"} \
-		"${variables[@]}" "$@"
+		${BRIEF:+BRIEF="$BRIEF"} ${REGRESS:+REGRESS="$REGRESS"} "${variables[@]}" "$@"
 }
 
 # Files for the user to look at, owned by whom the tree belongs to.
