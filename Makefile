@@ -148,13 +148,19 @@ $(UNIT)/seeds: test/fuzz/seeds.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefi
 
 # ---- everything, on a machine that has nothing but make ----
 
-.PHONY: test matrix demo bench
+.PHONY: test matrix check-assertions check-valgrind demo bench
 test:
 	@test/scripts/sandbox.sh test/scripts/run-tests.sh
 
-# The same on other versions of PostgreSQL; this takes long.
+# The same on other versions of PostgreSQL, and on a server that checks more; these take long.
 matrix:
 	@test/scripts/matrix.sh
+
+check-assertions:
+	@test/scripts/checked-server.sh assertions
+
+check-valgrind:
+	@test/scripts/checked-server.sh valgrind
 
 demo:
 	@test/scripts/sandbox.sh test/demo/demo.sh
