@@ -52,14 +52,21 @@ prepare(clu_scorer *scorer)
 	clu_pack_centers(model->center, model->k, model->d, tables->packed);
 }
 
+/* Of centres, as they are packed. */
+static int
+groups(const clu_model *model)
+{
+	return (model->k + CLU_GROUP - 1) / CLU_GROUP;
+}
+
 static void
 plain_distances(const clu_scorer *scorer, const double *x)
 {
 	hard_tables		*tables = scorer->tables;
 	const clu_model *model = scorer->model;
 
-	clu_kernel->point_distances(tables->metric, x, model->d, tables->packed,
-								(model->k + CLU_GROUP - 1) / CLU_GROUP, tables->distance);
+	clu_kernel->point_distances(tables->metric, x, model->d, tables->packed, groups(model),
+								tables->distance);
 }
 
 /* The largest absolute difference of x and c, both times the factor. */
@@ -125,16 +132,17 @@ least_of(const double *distance, int k)
 static int
 label(clu_scorer *scorer, const double *x)
 {
-	hard_tables *tables = scorer->tables;
-	int			 k = scorer->model->k, best;
+	hard_tables		*tables = scorer->tables;
+	const clu_model *model = scorer->model;
+	double			 distance;
+	int best = clu_kernel->point_nearest(tables->metric, x, model->d, tables->packed, groups(model),
+										 &distance);
 
-	plain_distances(scorer, x);
-	best = least_of(tables->distance, k);
-	if (is_safe(tables, tables->distance[best]))
+	if (is_safe(tables, distance))
 		return best;
-	for (int c = 0; c < k; c++)
+	for (int c = 0; c < model->k; c++)
 		tables->distance[c] = careful_distance(scorer, x, c);
-	return least_of(tables->distance, k);
+	return least_of(tables->distance, model->k);
 }
 
 static void

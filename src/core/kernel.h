@@ -70,6 +70,10 @@ typedef struct clu_kernels
 	void (*point_distances)(clu_metric metric, const double *x, int d, const double *packed,
 							int groups, double *out);
 
+	/* The least of them, and the lowest centre that has it; nothing in particular if infinite. */
+	int (*point_nearest)(clu_metric metric, const double *x, int d, const double *packed,
+						 int groups, double *distance);
+
 	/*
 	 * One word of n packed rows, four bits at a time, against tables of vectors of lanes (8 or
 	 * 16) doubles: table[nibble][16 patterns][lanes].  gather adds what the nibbles of a row

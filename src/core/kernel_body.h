@@ -269,12 +269,11 @@ deviations(const double *panel, int d, const double *center, double *hi, double 
 
 #define GROUP_VECTORS (CLU_GROUP / VD_LANES)
 
+/* The distances to the centres of one or two groups. */
 INLINE void
-point_distances_metric(clu_metric metric, const double *x, int d, const double *packed,
-					   const int groups, double *out)
+point_groups(clu_metric metric, const double *x, int d, const double *packed, const int groups,
+			 vd *sum)
 {
-	vd sum[2 * GROUP_VECTORS];
-
 #pragma GCC unroll 8
 	for (int v = 0; v < groups * GROUP_VECTORS; v++)
 		sum[v] = vd_set(0);
@@ -291,30 +290,105 @@ point_distances_metric(clu_metric metric, const double *x, int d, const double *
 					vd_load(packed + ((size_t) g * (size_t) d + (size_t) j) * CLU_GROUP +
 							v * VD_LANES));
 	}
+}
+
+INLINE void
+point_distances_groups(clu_metric metric, const double *x, int d, const double *packed,
+					   const int groups, double *out)
+{
+	vd sum[2 * GROUP_VECTORS];
+
+	point_groups(metric, x, d, packed, groups, sum);
 #pragma GCC unroll 8
 	for (int v = 0; v < groups * GROUP_VECTORS; v++)
 		vd_store(out + v * VD_LANES, sum[v]);
+}
+
+INLINE void
+point_distances_metric(clu_metric metric, const double *x, int d, const double *packed, int groups,
+					   double *out)
+{
+	size_t size = (size_t) d * CLU_GROUP;
+	int	   g = 0;
+
+	for (; g + 2 <= groups; g += 2)
+		point_distances_groups(metric, x, d, packed + g * size, 2, out + g * CLU_GROUP);
+	if (g < groups)
+		point_distances_groups(metric, x, d, packed + g * size, 1, out + g * CLU_GROUP);
 }
 
 static void
 point_distances(clu_metric metric, const double *x, int d, const double *packed, int groups,
 				double *out)
 {
+	if (metric == CLU_L1)
+		point_distances_metric(CLU_L1, x, d, packed, groups, out);
+	else
+		point_distances_metric(CLU_SQUARED, x, d, packed, groups, out);
+}
+
+/* The least distance of each lane so far, and the number of the vector that it came from. */
+INLINE void
+point_nearest_groups(clu_metric metric, const double *x, int d, const double *packed, int first,
+					 const int groups, vd *least, vd *from)
+{
+	vd sum[2 * GROUP_VECTORS];
+
+	point_groups(metric, x, d, packed, groups, sum);
+#pragma GCC unroll 8
+	for (int v = 0; v < groups * GROUP_VECTORS; v++)
+	{
+		*from = vd_select_less(sum[v], *least, vd_set(first * GROUP_VECTORS + v), *from);
+		*least = vd_min(sum[v], *least);
+	}
+}
+
+INLINE double
+least_lane(vd v)
+{
+	double lane[VD_LANES], least;
+
+	vd_store(lane, v);
+	least = lane[0];
+#pragma GCC unroll 8
+	for (int i = 1; i < VD_LANES; i++)
+		least = lane[i] < least ? lane[i] : least;
+	return least;
+}
+
+/* The lowest centre of those with the least distance. */
+INLINE int
+nearest_lane(vd least, vd from, double *distance)
+{
+	static const double number[] = {0, 1, 2, 3, 4, 5, 6, 7};
+	vd					center = vd_add(vd_mul(from, vd_set(VD_LANES)), vd_load(number));
+
+	*distance = least_lane(least);
+	return (int) least_lane(vd_select_less(vd_set(*distance), least, vd_set(INFINITY), center));
+}
+
+INLINE int
+point_nearest_metric(clu_metric metric, const double *x, int d, const double *packed, int groups,
+					 double *distance)
+{
+	vd	   least = vd_set(INFINITY), from = vd_set(0);
 	size_t size = (size_t) d * CLU_GROUP;
 	int	   g = 0;
 
-	if (metric == CLU_L1)
-	{
-		for (; g + 2 <= groups; g += 2)
-			point_distances_metric(CLU_L1, x, d, packed + g * size, 2, out + g * CLU_GROUP);
-		if (g < groups)
-			point_distances_metric(CLU_L1, x, d, packed + g * size, 1, out + g * CLU_GROUP);
-		return;
-	}
 	for (; g + 2 <= groups; g += 2)
-		point_distances_metric(CLU_SQUARED, x, d, packed + g * size, 2, out + g * CLU_GROUP);
+		point_nearest_groups(metric, x, d, packed + g * size, g, 2, &least, &from);
 	if (g < groups)
-		point_distances_metric(CLU_SQUARED, x, d, packed + g * size, 1, out + g * CLU_GROUP);
+		point_nearest_groups(metric, x, d, packed + g * size, g, 1, &least, &from);
+	return nearest_lane(least, from, distance);
+}
+
+static int
+point_nearest(clu_metric metric, const double *x, int d, const double *packed, int groups,
+			  double *distance)
+{
+	if (metric == CLU_L1)
+		return point_nearest_metric(CLU_L1, x, d, packed, groups, distance);
+	return point_nearest_metric(CLU_SQUARED, x, d, packed, groups, distance);
 }
 
 #include "kernel_bernoulli_body.h"
@@ -483,6 +557,7 @@ const clu_kernels KERNEL_TABLE = {
 	.distances = distances,
 	.deviations = deviations,
 	.point_distances = point_distances,
+	.point_nearest = point_nearest,
 	.gather = gather,
 	.scatter = scatter,
 	.softmax = softmax,

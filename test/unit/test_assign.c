@@ -52,12 +52,12 @@ kernel_agrees(clu_metric metric, int d, int k, int width)
 	clu_pack_centers(center, k, d, packed);
 	for (int lane = 0; lane < n; lane++)
 	{
-		double best = INFINITY, next = INFINITY;
-		int	   label = 0;
+		double best = INFINITY, next = INFINITY, nearest;
+		int	   groups = (k + CLU_GROUP - 1) / CLU_GROUP, label = 0;
 
 		for (int j = 0; j < d; j++)
 			row[j] = get_value(&rows, queue[lane], j);
-		clu_kernel->point_distances(metric, row, d, packed, (k + CLU_GROUP - 1) / CLU_GROUP, one);
+		clu_kernel->point_distances(metric, row, d, packed, groups, one);
 		for (int c = 0; c < k; c++)
 		{
 			double distance = plain_distance(metric, row, center + (size_t) c * (size_t) d, d);
@@ -75,8 +75,11 @@ kernel_agrees(clu_metric metric, int d, int k, int width)
 			else
 				next = fmin(next, distance);
 		}
-		for (int c = k; c < (k + CLU_GROUP - 1) / CLU_GROUP * CLU_GROUP; c++)
+		for (int c = k; c < groups * CLU_GROUP; c++)
 			good = good && one[c] == INFINITY;
+		good = good &&
+			   clu_kernel->point_nearest(metric, row, d, packed, groups, &nearest) == label &&
+			   same_bits(nearest, best);
 		good = good && same_bits(least[lane], best) && same_bits(second[lane], next) &&
 			   index[lane] == label;
 	}
