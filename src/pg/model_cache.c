@@ -11,6 +11,7 @@
 #include "pg_clustering.h"
 
 #include "access/detoast.h"
+#include "nodes/primnodes.h"
 
 #include "model_bytes.h"
 #include "model_value.h"
@@ -32,6 +33,7 @@ typedef struct cache
 	MemoryContext context;
 	uint64		  clock;
 	int			  latest;
+	bool		  constant; /* the argument never changes: latest is its model */
 	entry		  entries[MOST_MODELS];
 } cache;
 
@@ -139,12 +141,24 @@ add(cache *c, Datum value)
 	return e;
 }
 
+/* Parameters don't count: in PL/pgSQL they change from call to call. */
+static bool
+is_constant(FmgrInfo *flinfo, int argument)
+{
+	FuncExpr *call = (FuncExpr *) flinfo->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) && IsA(list_nth(call->args, argument), Const);
+}
+
 clu_pg_cached *
 clu_pg_model(FunctionCallInfo fcinfo, int argument)
 {
 	Datum  value = PG_GETARG_DATUM(argument);
 	cache *c = fcinfo->flinfo->fn_extra;
 	entry *e;
+
+	if (c != NULL && c->constant)
+		return &c->entries[c->latest].cached;
 
 	/* an indirect pointer says nothing about what it points to */
 	if (VARATT_IS_EXTERNAL_INDIRECT(DatumGetPointer(value)))
@@ -157,7 +171,10 @@ clu_pg_model(FunctionCallInfo fcinfo, int argument)
 	}
 	e = find(c, value);
 	if (e == NULL)
+	{
 		e = add(c, value);
+		c->constant = is_constant(fcinfo->flinfo, argument);
+	}
 	e->used = ++c->clock;
 	return &e->cached;
 }
