@@ -9,7 +9,6 @@
  */
 #include "pg_clustering.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "access/tupmacs.h"
@@ -115,92 +114,160 @@ is_null(const clu_pg_point *point, int i)
 	return point->nulls != NULL && !(point->nulls[i / 8] & (1 << (i % 8)));
 }
 
-/* The position of the first value that is no finite number, or -1. */
-static int
-first_invalid(const void *values, int width, int d)
-{
-	int found = 0;
+/* ---- values, copied and looked at in one loop without branches ---- */
 
-	/* no branch in the loops: they take several values at a time */
-	if (width == 4)
-		for (int j = 0; j < d; j++)
-			found |= !(fabsf(((const float *) values)[j]) <= FLT_MAX);
-	else
-		for (int j = 0; j < d; j++)
-			found |= !(fabs(((const double *) values)[j]) <= DBL_MAX);
-	for (int j = 0; j < d && found; j++)
-		if (!isfinite(width == 4 ? ((const float *) values)[j] : ((const double *) values)[j]))
-			return j;
-	return -1;
+/*
+ * NaN and the infinities are the numbers whose exponent is all ones, to which adding its lowest bit
+ * carries into the sign bit.  All that was seen is kept in one word.
+ */
+#define FLOAT_EXPONENT UINT32_C(0x7f800000)
+#define FLOAT_STEP UINT32_C(0x00800000)
+#define DOUBLE_EXPONENT UINT64_C(0x7ff0000000000000)
+#define DOUBLE_STEP UINT64_C(0x0010000000000000)
+
+/* Whether all of them are finite. */
+static bool
+copy_floats(const char *restrict from, float *restrict to, int d)
+{
+	uint32 seen = 0;
+
+	for (int j = 0; j < d; j++)
+	{
+		uint32 bits;
+
+		memcpy(&bits, from + j * sizeof(bits), sizeof(bits));
+		memcpy(to + j, &bits, sizeof(bits));
+		seen |= (bits & FLOAT_EXPONENT) + FLOAT_STEP;
+	}
+	return seen >> 31 == 0;
 }
 
-#define CONVERT(ctype)                                                  \
-	for (int j = 0; j < point->d; j++)                                  \
-	{                                                                   \
-		ctype value;                                                    \
-                                                                        \
-		memcpy(&value, point->data + j * sizeof(value), sizeof(value)); \
-		out[j] = (double) value;                                        \
-	}
+static bool
+copy_doubles(const char *restrict from, double *restrict to, int d)
+{
+	uint64 seen = 0;
 
-static void
-read_numeric(const clu_pg_point *point, double *out)
+	for (int j = 0; j < d; j++)
+	{
+		uint64 bits;
+
+		memcpy(&bits, from + j * sizeof(bits), sizeof(bits));
+		memcpy(to + j, &bits, sizeof(bits));
+		seen |= (bits & DOUBLE_EXPONENT) + DOUBLE_STEP;
+	}
+	return seen >> 63 == 0;
+}
+
+static bool
+widen_floats(const char *restrict from, double *restrict to, int d)
+{
+	uint32 seen = 0;
+
+	for (int j = 0; j < d; j++)
+	{
+		uint32 bits;
+		float  value;
+
+		memcpy(&bits, from + j * sizeof(bits), sizeof(bits));
+		memcpy(&value, &bits, sizeof(value));
+		to[j] = value;
+		seen |= (bits & FLOAT_EXPONENT) + FLOAT_STEP;
+	}
+	return seen >> 31 == 0;
+}
+
+#define WIDEN(ctype, from, to, d)                                      \
+	do                                                                 \
+	{                                                                  \
+		const char *restrict source = (from);                          \
+		double *restrict target = (to);                                \
+		int count = (d);                                               \
+                                                                       \
+		for (int j = 0; j < count; j++)                                \
+		{                                                              \
+			ctype value;                                               \
+                                                                       \
+			memcpy(&value, source + j * sizeof(value), sizeof(value)); \
+			target[j] = (double) value;                                \
+		}                                                              \
+	} while (0)
+
+static bool
+read_numerics(const clu_pg_point *point, double *out)
 {
 	const char *at = point->data;
+	bool		finite = true;
 
 	for (int j = 0; j < point->d; j++)
 	{
 		at = (const char *) att_align_pointer(at, TYPALIGN_INT, -1, at);
 		out[j] =
 			DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, PointerGetDatum(at)));
+		finite = finite && isfinite(out[j]);
 		at = att_addlength_pointer(at, -1, at);
 	}
+	return finite;
 }
 
-/* Values of an array without NULLs. */
-static void
+/* Values of an array without NULLs; whether all of them are finite. */
+static bool
 read_values(const clu_pg_point *point, double *out)
 {
 	switch (point->type)
 	{
 		case FLOAT8OID:
-			memcpy(out, point->data, (size_t) point->d * sizeof(double));
-			break;
+			return copy_doubles(point->data, out, point->d);
 		case FLOAT4OID:
-			CONVERT(float);
-			break;
+			return widen_floats(point->data, out, point->d);
 		case INT2OID:
-			CONVERT(int16);
-			break;
+			WIDEN(int16, point->data, out, point->d);
+			return true;
 		case INT4OID:
-			CONVERT(int32);
-			break;
+			WIDEN(int32, point->data, out, point->d);
+			return true;
 		case INT8OID:
-			CONVERT(int64);
-			break;
+			WIDEN(int64, point->data, out, point->d);
+			return true;
 		case BOOLOID:
-			CONVERT(char);
-			break;
+			WIDEN(char, point->data, out, point->d);
+			return true;
 		default:
-			read_numeric(point, out);
+			return read_numerics(point, out);
 	}
+}
+
+/* The position of the first NULL. */
+static int
+first_null(const clu_pg_point *point)
+{
+	int j = 0;
+
+	while (j < point->d && !is_null(point, j))
+		j++;
+	return j;
+}
+
+/* The position of the first value that is no finite number. */
+static int
+first_invalid(const void *values, int width, int d)
+{
+	int j = 0;
+
+	while (j < d &&
+		   isfinite(width == 4 ? ((const float *) values)[j] : ((const double *) values)[j]))
+		j++;
+	return j;
 }
 
 bool
 clu_pg_point_read(const clu_pg_point *point, int width, void *values, int *invalid)
 {
-	for (int j = 0; point->nulls != NULL && j < point->d; j++)
-		if (is_null(point, j))
-		{
-			*invalid = j;
-			return false;
-		}
-	if (width == 4)
-		memcpy(values, point->data, (size_t) point->d * sizeof(float));
-	else
-		read_values(point, values);
+	if (point->nulls != NULL && (*invalid = first_null(point)) < point->d)
+		return false;
+	if (width == 4 ? copy_floats(point->data, values, point->d) : read_values(point, values))
+		return true;
 	*invalid = first_invalid(values, width, point->d);
-	return *invalid < 0;
+	return false;
 }
 
 /* Bytes of a bit string, padded with zero bits by the server, to words of which each is a number. */
