@@ -1135,6 +1135,18 @@ CREATE FUNCTION kmeans_fit_query(query text, start bytea, options jsonb DEFAULT 
 COMMENT ON FUNCTION kmeans_fit_query(text, bytea, jsonb) IS
 	'fits a K-means model to the rows of a query, starting from a model, in memory for the model only';
 
+CREATE FUNCTION kmedians_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_fit_query'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmedians_fit_query(text, integer, jsonb) IS
+	'fits a K-medians model to the rows of a query, in memory for the model only';
+
+CREATE FUNCTION kmedians_fit_query(query text, start bytea, options jsonb DEFAULT '{}') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clustering_kmedians_fit_query_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmedians_fit_query(text, bytea, jsonb) IS
+	'fits a K-medians model to the rows of a query, starting from a model, in memory for the model only';
+
 CREATE FUNCTION gmm_fit_query(query text, k integer, options jsonb DEFAULT '{}') RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clustering_gmm_fit_query'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -22,6 +22,7 @@ extern const clu_score_verbs clu_hard_score_verbs; /* K-means and K-medians */
 extern const clu_score_verbs clu_bernoulli_score_verbs;
 
 extern const clu_step_verbs clu_kmeans_step_verbs;
+extern const clu_step_verbs clu_kmedians_step_verbs;
 extern const clu_step_verbs clu_soft_step_verbs; /* soft K-means and mixtures */
 
 #endif

@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "cholesky.h"
 
@@ -91,6 +92,36 @@ clu_model_check_range(const clu_model *model, clu_error *error)
 	if (!clu_model_in_range(model))
 		return clu_fail(error, CLU_UNDERFLOW, "The points are too far from one another.", 0, 0);
 	return CLU_OK;
+}
+
+void
+clu_brackets_layout(clu_brackets *brackets, clu_arena *arena, int k, int d, uint32_t taken)
+{
+	CLU_TAKE(arena, brackets->range, clu_size_product(2, clu_size_product((size_t) k, (size_t) d)));
+	CLU_TAKE(arena, brackets->taker, taken);
+	CLU_TAKE(arena, brackets->row, clu_size_product(taken, (size_t) d));
+}
+
+void
+clu_brackets_copy(clu_brackets *to, const clu_brackets *from, int k, int d)
+{
+	size_t row = (size_t) d * sizeof(double);
+
+	to->passes = from->passes;
+	to->moved = from->moved;
+	to->taken = from->taken;
+	memcpy(to->range, from->range, 2 * (size_t) k * row);
+	if (from->taken == 0)
+		return;
+	memcpy(to->taker, from->taker, from->taken * sizeof(uint32_t));
+	memcpy(to->row, from->row, from->taken * row);
+}
+
+void
+clu_model_drop_brackets(clu_model *model)
+{
+	model->flags &= ~(uint32_t) CLU_MODEL_BRACKETS;
+	memset(&model->brackets, 0, sizeof(model->brackets));
 }
 
 double

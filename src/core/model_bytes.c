@@ -40,12 +40,17 @@ enum
 	AT_OPTIONS = 96,
 	AT_TRACE = 100,
 	AT_PARAMETERS = 104,
-	AT_RESERVED = 112
+	AT_PASSES = 112,
+	AT_MOVED = 116,
+	AT_TAKEN = 120,
+	AT_RESERVED = 124
 };
 
 #define PARAMETER_BYTES 8
 #define OPTION_BYTES 16
 #define TRACE_BYTES 24
+#define BRACKET_BYTES 16
+#define TAKER_BYTES 8
 
 static const uint8_t magic[8] = {'c', 'l', 'u', 's', 't', 'm', 'd', 'l'};
 
@@ -104,6 +109,19 @@ option_count(const clu_options *options)
 	return count;
 }
 
+/* Bytes of the brackets, from counts that are known to be possible. */
+static size_t
+brackets_size(const clu_model *model)
+{
+	size_t d = (size_t) model->d;
+	size_t ranges = clu_size_product(clu_size_product((size_t) model->k, d), BRACKET_BYTES);
+	size_t rows = (size_t) model->brackets.taken * (TAKER_BYTES + d * PARAMETER_BYTES);
+
+	if (!clu_model_has_brackets(model))
+		return 0;
+	return ranges > SIZE_MAX / 2 ? SIZE_MAX : ranges + rows;
+}
+
 size_t
 clu_encoded_size(const clu_model *model)
 {
@@ -112,11 +130,12 @@ clu_encoded_size(const clu_model *model)
 		PARAMETER_BYTES);
 	size_t trace = clu_size_product(model->trace_count, TRACE_BYTES);
 	size_t rest = CLU_MODEL_HEADER + (size_t) option_count(&model->options) * OPTION_BYTES;
+	size_t brackets = brackets_size(model);
 
 	if (model->trace_count > UINT32_MAX || trace > SIZE_MAX - rest ||
-		parameters > SIZE_MAX - rest - trace)
+		parameters > SIZE_MAX - rest - trace || brackets > SIZE_MAX - rest - trace - parameters)
 		return SIZE_MAX;
-	return parameters + trace + rest;
+	return parameters + trace + rest + brackets;
 }
 
 static void
@@ -146,6 +165,11 @@ write_header(const clu_model *model, uint8_t *bytes, size_t length, size_t param
 	clu_put_u32(bytes + AT_OPTIONS, option_count(&model->options));
 	clu_put_u32(bytes + AT_TRACE, (uint32_t) model->trace_count);
 	clu_put_u64(bytes + AT_PARAMETERS, parameters);
+	if (!clu_model_has_brackets(model))
+		return;
+	clu_put_u32(bytes + AT_PASSES, model->brackets.passes);
+	clu_put_u32(bytes + AT_MOVED, model->brackets.moved);
+	clu_put_u32(bytes + AT_TAKEN, model->brackets.taken);
 }
 
 static uint8_t *
@@ -168,7 +192,7 @@ write_options(const clu_options *options, uint8_t *bytes)
 	return bytes;
 }
 
-static void
+static uint8_t *
 write_trace(const clu_model *model, uint8_t *bytes)
 {
 	for (size_t i = 0; i < model->trace_count; i++, bytes += TRACE_BYTES)
@@ -177,6 +201,30 @@ write_trace(const clu_model *model, uint8_t *bytes)
 		clu_put_u32(bytes + 4, model->trace[i].iteration);
 		put_number(bytes + 8, model->trace[i].objective);
 		clu_put_u64(bytes + 16, model->trace[i].changed);
+	}
+	return bytes;
+}
+
+static void
+write_numbers(const double *number, size_t count, uint8_t *bytes)
+{
+	for (size_t i = 0; i < count; i++)
+		put_number(bytes + i * PARAMETER_BYTES, number[i]);
+}
+
+static void
+write_brackets(const clu_model *model, uint8_t *bytes)
+{
+	const clu_brackets *brackets = &model->brackets;
+	size_t				d = (size_t) model->d, ranges = 2 * (size_t) model->k * d;
+
+	write_numbers(brackets->range, ranges, bytes);
+	bytes += ranges * PARAMETER_BYTES;
+	for (uint32_t i = 0; i < brackets->taken; i++)
+	{
+		clu_put_u64(bytes, (uint64_t) brackets->taker[i] + 1);
+		write_numbers(brackets->row + i * d, d, bytes + TAKER_BYTES);
+		bytes += TAKER_BYTES + d * PARAMETER_BYTES;
 	}
 }
 
@@ -188,10 +236,11 @@ clu_encode(clu_model *model, uint8_t *bytes)
 	uint8_t *at = bytes + CLU_MODEL_HEADER;
 
 	write_header(model, bytes, length, parameters);
-	for (size_t i = 0; i < parameters; i++, at += PARAMETER_BYTES)
-		put_number(at, model->parameter[i]);
-	at = write_options(&model->options, at);
-	write_trace(model, at);
+	write_numbers(model->parameter, parameters, at);
+	at = write_options(&model->options, at + parameters * PARAMETER_BYTES);
+	at = write_trace(model, at);
+	if (clu_model_has_brackets(model))
+		write_brackets(model, at);
 
 	model->identity = identity_of(bytes, length);
 	clu_put_u64(bytes + AT_IDENTITY, model->identity);
@@ -236,6 +285,12 @@ read_shape(clu_model *model, const uint8_t *bytes, clu_error *error)
 	model->flags = clu_get_u32(bytes + AT_FLAGS);
 	model->k = (int) k;
 	model->d = (int) d;
+	if (clu_model_has_brackets(model))
+	{
+		model->brackets.passes = clu_get_u32(bytes + AT_PASSES);
+		model->brackets.moved = clu_get_u32(bytes + AT_MOVED);
+		model->brackets.taken = clu_get_u32(bytes + AT_TAKEN);
+	}
 	return clu_model_check_shape(model, error);
 }
 
@@ -248,6 +303,7 @@ check_length(const clu_model *model, const uint8_t *bytes, size_t length, clu_er
 	uint64_t tail = (uint64_t) clu_get_u32(bytes + AT_OPTIONS) * OPTION_BYTES +
 					(uint64_t) clu_get_u32(bytes + AT_TRACE) * TRACE_BYTES;
 	size_t needed = clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
+	size_t brackets;
 
 	if (stated != length)
 		return damaged(error, "The value has {found} bytes, its header says {expected}.",
@@ -258,19 +314,26 @@ check_length(const clu_model *model, const uint8_t *bytes, size_t length, clu_er
 	if (count != needed)
 		return damaged(error, "There are {found} parameters, the clusters need {expected}.",
 					   (double) needed, (double) count);
+	/* the parameters fit into the length, and the brackets are not much larger */
+	brackets = brackets_size(model);
+	tail += brackets;
 	if (length - CLU_MODEL_HEADER - count * PARAMETER_BYTES != tail)
 		return damaged(error,
-					   "Options and trace need {expected} bytes, after the parameters there "
-					   "are {found}.",
+					   brackets > 0 ? "Options, trace and brackets need {expected} bytes, after "
+									  "the parameters there are {found}."
+									: "Options and trace need {expected} bytes, after the "
+									  "parameters there are {found}.",
 					   (double) tail,
 					   (double) (length - CLU_MODEL_HEADER - count * PARAMETER_BYTES));
 	return CLU_OK;
 }
 
 static clu_status
-check_reserved(const uint8_t *bytes, clu_error *error)
+check_reserved(const clu_model *model, const uint8_t *bytes, clu_error *error)
 {
-	for (int i = AT_RESERVED; i < CLU_MODEL_HEADER; i++)
+	int first = clu_model_has_brackets(model) ? AT_RESERVED : AT_PASSES;
+
+	for (int i = first; i < CLU_MODEL_HEADER; i++)
 		if (bytes[i] != 0)
 			return damaged(error, "Reserved byte {expected} of the header is {found}, not 0.", i,
 						   bytes[i]);
@@ -347,7 +410,7 @@ clu_decode_header(clu_model *model, const uint8_t *bytes, size_t length, clu_err
 	if (status == CLU_OK)
 		status = check_length(model, bytes, length, error);
 	if (status == CLU_OK)
-		status = check_reserved(bytes, error);
+		status = check_reserved(model, bytes, error);
 	if (status == CLU_OK)
 		status = read_summary(model, bytes, error);
 	if (status == CLU_OK)
@@ -372,17 +435,19 @@ clu_decode_layout(clu_model *model, clu_arena *arena)
 	/* The scratch matrix follows the parameters; the body knows to find it there. */
 	CLU_TAKE(arena, parameter, parameters > SIZE_MAX - scratch ? SIZE_MAX : parameters + scratch);
 	CLU_TAKE(arena, model->trace, model->trace_count);
+	if (clu_model_has_brackets(model))
+		clu_brackets_layout(&model->brackets, arena, model->k, model->d, model->brackets.taken);
 	if (parameter != NULL)
 		clu_model_bind(model, parameter);
 }
 
 static clu_status
-read_parameters(clu_model *model, const uint8_t *bytes, size_t count, clu_error *error)
+read_numbers(double *number, const uint8_t *bytes, size_t count, clu_error *error)
 {
 	clu_status status = CLU_OK;
 
 	for (size_t i = 0; i < count && status == CLU_OK; i++)
-		status = get_number(bytes + i * PARAMETER_BYTES, &model->parameter[i], error);
+		status = get_number(bytes + i * PARAMETER_BYTES, &number[i], error);
 	return status;
 }
 
@@ -404,6 +469,28 @@ read_trace(clu_model *model, const uint8_t *bytes, clu_error *error)
 }
 
 static clu_status
+read_brackets(clu_model *model, const uint8_t *bytes, clu_error *error)
+{
+	clu_brackets *brackets = &model->brackets;
+	size_t		  d = (size_t) model->d, ranges = 2 * (size_t) model->k * d;
+	clu_status	  status = read_numbers(brackets->range, bytes, ranges, error);
+
+	bytes += ranges * PARAMETER_BYTES;
+	for (uint32_t i = 0; i < brackets->taken && status == CLU_OK; i++)
+	{
+		uint64_t taker = clu_get_u64(bytes);
+
+		if (taker < 1 || taker > (uint64_t) model->k)
+			return damaged(error, "A row is taken by cluster {found} of {expected}.", model->k,
+						   (double) taker);
+		brackets->taker[i] = (uint32_t) taker - 1;
+		status = read_numbers(brackets->row + i * d, bytes + TAKER_BYTES, d, error);
+		bytes += TAKER_BYTES + d * PARAMETER_BYTES;
+	}
+	return status;
+}
+
+static clu_status
 check_hashes(const uint8_t *bytes, size_t length, clu_error *error)
 {
 	if (clu_get_u64(bytes + AT_CHECKSUM) != checksum_of(bytes, length))
@@ -417,13 +504,16 @@ clu_status
 clu_decode_body(clu_model *model, const uint8_t *bytes, size_t length,
 				const clu_interrupt *interrupt, clu_error *error)
 {
-	size_t	   count = clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
-	clu_status status = check_hashes(bytes, length, error);
+	size_t count = clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
+	const uint8_t *brackets = bytes + length - brackets_size(model);
+	clu_status	   status = check_hashes(bytes, length, error);
 
 	if (status == CLU_OK)
-		status = read_parameters(model, bytes + CLU_MODEL_HEADER, count, error);
+		status = read_numbers(model->parameter, bytes + CLU_MODEL_HEADER, count, error);
 	if (status == CLU_OK)
-		status = read_trace(model, bytes + length - model->trace_count * TRACE_BYTES, error);
+		status = read_trace(model, brackets - model->trace_count * TRACE_BYTES, error);
+	if (status == CLU_OK && clu_model_has_brackets(model))
+		status = read_brackets(model, brackets, error);
 	if (status == CLU_OK)
 		status = clu_model_check(model, model->parameter + count, interrupt, error);
 	return status;

@@ -53,6 +53,24 @@ check_flags(const clu_model *model, clu_error *error)
 					   model->flags);
 	if (has_flag(model, CLU_MODEL_LIKELIHOOD) && !clu_model_is_mixture(model))
 		return damaged(error, "The model has a log-likelihood without being a mixture.", 0, 0);
+	if (has_flag(model, CLU_MODEL_BRACKETS) && model->algorithm != CLU_KMEDIANS)
+		return damaged(error, "The model has brackets without being one of K-medians.", 0, 0);
+	if (has_flag(model, CLU_MODEL_BRACKETS) && has_flag(model, CLU_MODEL_CONVERGED))
+		return damaged(error, "The model has brackets though it has converged.", 0, 0);
+	return CLU_OK;
+}
+
+static clu_status
+check_bracket_counts(const clu_model *model, clu_error *error)
+{
+	const clu_brackets *brackets = &model->brackets;
+
+	if (brackets->moved > (uint32_t) model->k)
+		return damaged(error, "{found} of {expected} centers have moved.", model->k,
+					   brackets->moved);
+	if (brackets->taken > CLU_MIN((uint32_t) model->k, CLU_MOST_TAKEN))
+		return damaged(error, "{found} rows are taken, of at most {expected}.",
+					   CLU_MIN(model->k, CLU_MOST_TAKEN), brackets->taken);
 	return CLU_OK;
 }
 
@@ -69,7 +87,9 @@ clu_model_check_shape(const clu_model *model, clu_error *error)
 	if (model->d < 1)
 		return damaged(error, "The number of dimensions is {found}.", 1, model->d);
 	status = check_structure(model, error);
-	return status != CLU_OK ? status : check_flags(model, error);
+	if (status == CLU_OK)
+		status = check_flags(model, error);
+	return status != CLU_OK ? status : check_bracket_counts(model, error);
 }
 
 /* ---- options and summary ---- */
@@ -330,6 +350,34 @@ check_trace(const clu_model *model, clu_error *error)
 	return CLU_OK;
 }
 
+/* ---- brackets ---- */
+
+static clu_status
+check_brackets(const clu_model *model, clu_error *error)
+{
+	const clu_brackets *brackets = &model->brackets;
+	size_t				d = (size_t) model->d, count = (size_t) model->k * d;
+
+	if (!clu_model_has_brackets(model))
+		return CLU_OK;
+	for (size_t i = 0; i < count; i++)
+	{
+		double low = brackets->range[2 * i], high = brackets->range[2 * i + 1];
+
+		if (!(isfinite(low) && isfinite(high) && low <= high))
+			return damaged(error, "A bracket reaches from {expected} to {found}.", low, high);
+	}
+	for (uint32_t i = 0; i < brackets->taken; i++)
+		if (brackets->taker[i] >= (uint32_t) model->k ||
+			(i > 0 && brackets->taker[i] <= brackets->taker[i - 1]))
+			return damaged(error, "A row is taken by cluster {found} out of order.", 0,
+						   (double) brackets->taker[i] + 1);
+	for (size_t i = 0; i < brackets->taken * d; i++)
+		if (!isfinite(brackets->row[i]))
+			return damaged(error, "An element of a taken row is {found}.", 0, brackets->row[i]);
+	return CLU_OK;
+}
+
 size_t
 clu_check_scratch(const clu_model *model)
 {
@@ -359,5 +407,7 @@ clu_model_check(const clu_model *model, double *scratch, const clu_interrupt *in
 		status = check_covariances(model, scratch, interrupt, error);
 	if (status == CLU_OK)
 		status = check_trace(model, error);
+	if (status == CLU_OK)
+		status = check_brackets(model, error);
 	return status;
 }

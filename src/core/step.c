@@ -13,6 +13,10 @@
 #include "model_bytes.h"
 
 #define MOST_BUFFERED 256 /* rows */
+
+/* Fits from different data, or to them, are no measure of progress for one another. */
+#define SAME_WEIGHT 1e-12
+
 #define BYTE_ORDER_MARK UINT32_C(0x01020304)
 
 static const char magic[8] = {'c', 'l', 'u', 's', 't', 'e', 'p', '\0'};
@@ -25,18 +29,12 @@ verbs_of(const clu_model *model)
 		case CLU_KMEANS:
 			return clu_model_is_soft(model) ? &clu_soft_step_verbs : &clu_kmeans_step_verbs;
 		case CLU_KMEDIANS:
-			return NULL;
+			return &clu_kmedians_step_verbs;
 		case CLU_GMM:
 		case CLU_BERNOULLI:
 			return &clu_soft_step_verbs;
 	}
 	return NULL;
-}
-
-bool
-clu_step_known(const clu_model *model)
-{
-	return verbs_of(model) != NULL;
 }
 
 /* ---- sizes ---- */
@@ -314,38 +312,45 @@ clu_step_weight(const void *state)
 
 /* ---- the model ---- */
 
+bool
+clu_step_comparable(const clu_model *given, const clu_model *result)
+{
+	return given->iterations > 0 && !(given->flags & CLU_MODEL_LIKELIHOOD) &&
+		   given->rows == result->rows &&
+		   fabs(given->total_weight - result->total_weight) <= SAME_WEIGHT * result->total_weight;
+}
+
 static void
-set_summary(const clu_step *step, const void *state, clu_model *result, bool measuring)
+set_summary(const void *state, clu_model *result)
 {
 	const clu_step_header *header = state;
 	double				   weight = clu_dd_value(clu_step_weight(state));
 
+	clu_model_drop_brackets(result);
 	result->flags = CLU_MODEL_FITTED;
 	result->rows = header->fractional == 0 && weight <= 0x1p53 ? (int64_t) weight : header->rows;
 	result->skipped = header->skipped;
 	result->total_weight = weight;
-	result->iterations = step->model->iterations;
-	if (!measuring && result->iterations < INT64_MAX)
-		result->iterations++;
 	result->objective = result->log_likelihood = 0;
 }
 
 /*
- * What cluster_trace shows.  The objective of a hard model's new centres is known, with the rows
- * where they are; that of a mixture only after the next pass.
+ * What cluster_trace shows.  The objective of K-means' new centres is known, with the rows where
+ * they are; that of others only after the next pass.
  */
 static void
 record(const clu_step *step, clu_model *result, bool measuring)
 {
-	bool			 late = clu_model_is_mixture(result) || clu_model_is_soft(result);
-	int64_t			 iteration = late ? step->model->iterations : result->iterations;
+	const clu_model *given = step->model;
+	bool			 late = given->algorithm != CLU_KMEANS || clu_model_is_soft(given);
+	int64_t			 iteration = late ? given->iterations : result->iterations;
 	const clu_trace *last =
 		result->trace_count == 0 ? NULL : &result->trace[result->trace_count - 1];
 	clu_trace entry = {
 		.run = last == NULL ? 1 : last->run,
 		.iteration = (uint32_t) CLU_MIN(iteration, (int64_t) INT32_MAX),
 		.objective = late ? result->objective : fmax(result->objective - step->gain, 0),
-		.changed = late ? 0 : (uint64_t) step->moved,
+		.changed = late ? given->brackets.moved : (uint64_t) step->moved,
 	};
 
 	if (iteration == 0 || (measuring && !late) || !isfinite(entry.objective))
@@ -362,12 +367,16 @@ clu_step_refit(clu_step *step, void *state, clu_model *result, bool measuring)
 
 	if (status != CLU_OK)
 		return status;
-	set_summary(step, state, result, measuring);
+	set_summary(state, result);
+	step->refitted = !measuring;
 	step->moved = 0;
 	step->gain = 0;
 	status = step->verbs->refit(step, statistics_of(step, state), result, measuring);
 	if (status != CLU_OK)
 		return status;
+	result->iterations = step->model->iterations;
+	if (step->refitted && result->iterations < INT64_MAX)
+		result->iterations++;
 	record(step, result, measuring);
 	return clu_model_check_range(result, step->error);
 }

@@ -20,6 +20,9 @@
  *
  * The figures of the new model (sizes, costs, objective) are those of the model that was given:
  * they were measured on the way.  After a step that moves nothing they are those of both.
+ *
+ * For K-medians a refit takes several passes.  A step is one pass; between refits the model has
+ * brackets (model.h), which say how far it is.
  */
 #ifndef CLU_STEP_H
 #define CLU_STEP_H
@@ -66,8 +69,9 @@ typedef struct clu_step_verbs
 	void (*merge)(const clu_step *step, void *statistics, const void *others);
 
 	/*
-	 * Figures of the given model into the result, and unless measuring, new parameters.  The
-	 * result is a copy of the given model, but for the general figures, which are new.
+	 * Figures of the given model into the result, and unless measuring, new parameters; sets
+	 * refitted where that was not a refit.  The result is a copy of the given model, but for the
+	 * general figures, which are new, and without brackets; new ones may lie in the tables.
 	 */
 	clu_status (*refit)(clu_step *step, const void *statistics, clu_model *result, bool measuring);
 } clu_step_verbs;
@@ -86,13 +90,11 @@ struct clu_step
 	int64_t capacity; /* of the buffer, in rows */
 
 	/* of the last refit */
+	bool   refitted;  /* false: a pass on the way to a refit, which left the centres alone */
 	int	   moved;	  /* centres or components */
 	double gain;	  /* what it took off the objective, where that is known */
 	double objective; /* that was minimised: with a prior, where there is one */
 };
-
-/* Whether there are steps for a model; algorithm and options decide. */
-bool clu_step_known(const clu_model *model);
 
 /*
  * Set up for a model, of which the rest of clu_step is set: clu_step_open, then the layout over
@@ -128,8 +130,9 @@ clu_status clu_step_merge(clu_step *step, void *state, const void *other);
 
 /*
  * The model after the step: with measuring the given one, but with the figures of these rows.
- * The result is a copy of the given model, with room for one more entry of the trace.  Rows must
- * have been seen.  The tables are used up: before anything else, prepare them again.
+ * The result is a copy of the given model, with room for one more entry of the trace; its brackets
+ * lie in the tables afterwards.  Rows must have been seen.  The tables are used up: before anything
+ * else, prepare them again.
  */
 clu_status clu_step_refit(clu_step *step, void *state, clu_model *result, bool measuring);
 
@@ -138,6 +141,9 @@ clu_step_head(const void *state)
 {
 	return state;
 }
+
+/* Whether the given model comes from a step over the same rows, so that its objective compares. */
+bool clu_step_comparable(const clu_model *given, const clu_model *result);
 
 /* Total weight of the rows. */
 clu_dd clu_step_weight(const void *state);

@@ -22,9 +22,6 @@
 /* A parameter that moves less than this, relative to its own or the typical size, stands still. */
 #define STANDS_STILL (32 * DBL_EPSILON)
 
-/* Fits from different data, or to them, are no measure of progress for one another. */
-#define SAME_WEIGHT 1e-12
-
 typedef struct soft_tables
 {
 	clu_fit		  fit;
@@ -315,15 +312,6 @@ copy_parameters(const clu_fit *fit, clu_model *result)
 			   sizeof(double));
 }
 
-/* Whether the given model comes from a step over the same rows, so that its objective compares. */
-static bool
-is_comparable(const clu_model *given, const clu_model *result)
-{
-	return given->iterations > 0 && !(given->flags & CLU_MODEL_LIKELIHOOD) &&
-		   given->rows == result->rows &&
-		   fabs(given->total_weight - result->total_weight) <= SAME_WEIGHT * result->total_weight;
-}
-
 /* The end of a fit by steps: nothing moves, or the last two objectives are near one another. */
 static bool
 has_converged(const clu_step *step, const clu_model *result)
@@ -334,7 +322,7 @@ has_converged(const clu_step *step, const clu_model *result)
 
 	if (step->moved == 0)
 		return true;
-	if (!(tol > 0) || !is_comparable(given, result))
+	if (!(tol > 0) || !clu_step_comparable(given, result))
 		return false;
 	return gain <
 		   tol * (clu_model_is_mixture(given) ? result->total_weight : fabs(given->objective));

@@ -82,18 +82,24 @@ raise_to(clu_wide *sum, int position)
 	sum->position = position;
 }
 
-static void
-add_digits(clu_wide *sum, double term)
+void
+clu_wide_add_digits(int64_t *digit, double term, double scale)
 {
-	double scaled = term * clu_wide_scale(sum->position);
+	double scaled = term * scale;
 
 	for (int i = 0; i < CLU_WIDE_DIGITS; i++)
 	{
-		double digit = rint(scaled);
+		double units = rint(scaled);
 
-		sum->digit[i] = add_wrapping(sum->digit[i], (int64_t) digit);
-		scaled = (scaled - digit) * (1 << CLU_WIDE_BITS);
+		digit[i] = add_wrapping(digit[i], (int64_t) units);
+		scaled = (scaled - units) * (1 << CLU_WIDE_BITS);
 	}
+}
+
+static void
+add_digits(clu_wide *sum, double term)
+{
+	clu_wide_add_digits(sum->digit, term, clu_wide_scale(sum->position));
 }
 
 void
@@ -127,6 +133,47 @@ clu_dd
 clu_wide_value(const clu_wide *sum)
 {
 	return clu_wide_digits(sum->position, sum->digit, 1);
+}
+
+#define PLACES (CLU_WIDE_MOST - CLU_WIDE_LEAST + CLU_WIDE_DIGITS + 4)
+#define PLACE_OF_ONES (CLU_WIDE_DIGITS - CLU_WIDE_LEAST)
+
+/* Bring a digit to half a unit of the next at most; returns these units. */
+static int64_t
+carry(int64_t *digit)
+{
+	const int64_t unit = INT64_C(1) << CLU_WIDE_BITS;
+	int64_t		  units = *digit / unit, rest = *digit % unit;
+	int			  sign = rest > unit / 2 ? 1 : rest < -unit / 2 ? -1 : 0;
+
+	*digit = rest - sign * unit;
+	return units + sign;
+}
+
+int
+clu_wide_sign(const clu_wide *sum, int64_t whole)
+{
+	int64_t digit[PLACES] = {0};
+
+	for (int i = 0; i < CLU_WIDE_DIGITS; i++)
+		digit[PLACE_OF_ONES + possible(sum->position) - i] = sum->digit[i];
+	for (int place = PLACE_OF_ONES; whole != 0; place++)
+	{
+		int64_t units = carry(&whole);
+
+		digit[place] = add_wrapping(digit[place], whole);
+		whole = units;
+	}
+	for (int place = 0; place < PLACES - 1; place++)
+	{
+		int64_t units = carry(&digit[place]);
+
+		digit[place + 1] = add_wrapping(digit[place + 1], units);
+	}
+	for (int place = PLACES - 1; place >= 0; place--)
+		if (digit[place] != 0)
+			return digit[place] > 0 ? 1 : -1;
+	return 0;
 }
 
 bool

@@ -45,6 +45,9 @@ double clu_wide_scale(int position);
 /* Digits that lie stride apart, moved down from one position to a higher one. */
 void clu_wide_shift(int64_t *digit, size_t stride, int from, int to);
 
+/* Add a term to digits that lie next to each other. */
+void clu_wide_add_digits(int64_t *digit, double term, double scale);
+
 /* The sum of digits that lie stride apart. */
 clu_dd clu_wide_digits(int position, const int64_t *digit, size_t stride);
 
@@ -62,6 +65,9 @@ clu_wide_count(int64_t *rows)
 {
 	*rows = (int64_t) ((uint64_t) *rows + 1);
 }
+
+/* The sign of a sum and a whole number together. */
+int clu_wide_sign(const clu_wide *sum, int64_t whole);
 
 /* Whether what was read could be a sum. */
 bool clu_wide_valid(const clu_wide *sum);

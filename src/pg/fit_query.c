@@ -21,6 +21,8 @@
 
 PG_FUNCTION_INFO_V1(clustering_kmeans_fit_query);
 PG_FUNCTION_INFO_V1(clustering_kmeans_fit_query_start);
+PG_FUNCTION_INFO_V1(clustering_kmedians_fit_query);
+PG_FUNCTION_INFO_V1(clustering_kmedians_fit_query_start);
 PG_FUNCTION_INFO_V1(clustering_gmm_fit_query);
 PG_FUNCTION_INFO_V1(clustering_gmm_fit_query_start);
 PG_FUNCTION_INFO_V1(clustering_bernoulli_fit_query);
@@ -32,22 +34,41 @@ PG_FUNCTION_INFO_V1(clustering_bernoulli_fit_query_start);
 typedef struct progress
 {
 	double last;	  /* objective before the last refit; infinite at first */
-	double objective; /* after it, for hard models: with the rows where they were */
+	double objective; /* after it, for K-means: with the rows where they were */
 } progress;
 
+/* More than any data need, as long as each pass sees the same. */
+#define MOST_PASSES 100
+
+static void
+check_passes(const clu_model *next)
+{
+	if (next->brackets.passes > MOST_PASSES)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("query gives other rows each time it runs"),
+						errdetail("Medians were not found in %d passes.", MOST_PASSES),
+						errhint("Do without volatile functions, and without LIMIT or TABLESAMPLE "
+								"where the rows are not determined.")));
+}
+
 /*
- * Whether the pass found the fit at its end: what verbs.settled says of a fit in memory.  Hard
- * models: nothing moves, or the last refit gained little.  Others: the last refit gained little.
+ * Whether the pass found the fit at its end: what verbs.settled says of a fit in memory.  Nothing
+ * moves, or the last refit gained little.  Of the passes that a refit of K-medians takes the first
+ * one says what the refit before it gained, and only the last one whether something moves.
  */
 static bool
 has_settled(const clu_pg_query_fit *fit, const clu_step *step, const clu_model *next, progress *at)
 {
 	double tol = clu_option_number(&fit->options, CLU_TOL);
-	bool   mixture = clu_model_is_mixture(next), hard = !mixture && !clu_model_is_soft(next);
-	double before = at->last, now = hard ? at->objective : step->objective;
+	bool   mixture = clu_model_is_mixture(next);
+	bool   kmeans = next->algorithm == CLU_KMEANS && !clu_model_is_soft(next);
+	double before = at->last, now = kmeans ? at->objective : step->objective;
 	double share = mixture ? next->total_weight : fabs(before);
-	bool   settled = step->moved == 0;
+	bool   settled = step->refitted && step->moved == 0;
 
+	check_passes(next);
+	if (step->model->brackets.passes > 0)
+		return settled;
 	if (tol > 0 && before < INFINITY && now < INFINITY && before - now < tol * share)
 		settled = true;
 	at->last = now;
@@ -97,8 +118,7 @@ iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 		MemoryContextReset(fit->pass);
 		if (result != NULL)
 			return result;
-		pfree(model->trace);
-		pfree(model);
+		clu_pg_model_free(model);
 		model = next;
 	}
 }
@@ -247,6 +267,18 @@ Datum
 clustering_kmeans_fit_query_start(PG_FUNCTION_ARGS)
 {
 	return fit_query(fcinfo, CLU_KMEANS, true);
+}
+
+Datum
+clustering_kmedians_fit_query(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_KMEDIANS, false);
+}
+
+Datum
+clustering_kmedians_fit_query_start(PG_FUNCTION_ARGS)
+{
+	return fit_query(fcinfo, CLU_KMEDIANS, true);
 }
 
 Datum

@@ -186,11 +186,6 @@ clu_pg_step_new(const clu_model *model, Size length)
 	clu_arena  arena = {0};
 	clu_status status;
 
-	if (!clu_step_known(model))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("there are no steps for %s models", clu_algorithm_name(model->algorithm)),
-				 errhint("Fit the rows with %s_fit.", clu_algorithm_name(model->algorithm))));
 	clu_step_open(step, model, length);
 	step->interrupt = &clu_pg_interrupt;
 	step->error = palloc0(sizeof(clu_error));

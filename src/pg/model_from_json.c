@@ -57,6 +57,7 @@ static const Key model_keys[] = {
 	{"clusters", 0, false},
 	{"covariance", CLU_JSON_SHARED, false},
 	{"trace", CLU_JSON_FITTED, false},
+	{"brackets", CLU_JSON_FITTED | CLU_JSON_MEDIANS, true},
 	{NULL, 0, false},
 };
 
@@ -66,6 +67,20 @@ static const Key cluster_keys[] = {
 	{"objective", CLU_JSON_FITTED | CLU_JSON_HARD, false},
 	{"center", 0, false},
 	{"covariance", CLU_JSON_SEPARATE, false},
+	{"brackets", CLU_JSON_BRACKETS, false},
+	{NULL, 0, false},
+};
+
+static const Key bracket_keys[] = {
+	{"passes", 0, false},
+	{"moved", 0, false},
+	{"taken", 0, false},
+	{NULL, 0, false},
+};
+
+static const Key taken_keys[] = {
+	{"cluster", 0, false},
+	{"row", 0, false},
 	{NULL, 0, false},
 };
 
@@ -266,8 +281,9 @@ read_vector(const char *path, const JsonbValue *value, double *number, int count
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* An array of rows, each of so many numbers. */
 static void
-read_matrix(const char *path, const JsonbValue *value, double *number, int d)
+read_rows(const char *path, const JsonbValue *value, double *number, int rows, int columns)
 {
 	JsonbContainer	  *array = as_array(path, value, "an array of arrays of numbers");
 	JsonbIterator	  *iterator = JsonbIteratorInit(array);
@@ -275,16 +291,22 @@ read_matrix(const char *path, const JsonbValue *value, double *number, int d)
 	JsonbValue		   row;
 	int				   i = 0;
 
-	check_length(path, array, d);
+	check_length(path, array, rows);
 	while ((token = JsonbIteratorNext(&iterator, &row, true)) != WJB_DONE)
 		if (token == WJB_ELEM)
 		{
 			char *row_path = psprintf("%s[%d]", path, i + 1);
 
-			read_vector(row_path, &row, number + (Size) i * d, d);
+			read_vector(row_path, &row, number + (Size) i * columns, columns);
 			pfree(row_path);
 			i++;
 		}
+}
+
+static void
+read_matrix(const char *path, const JsonbValue *value, double *number, int d)
+{
+	read_rows(path, value, number, d, d);
 }
 
 /* The covariance of an object: that of a cluster, or the one they share. */
@@ -335,6 +357,16 @@ read_list(const char *list, JsonbContainer *array, clu_model *model, read_object
 }
 
 static void
+read_ranges(const Object *object, clu_model *model, int cluster)
+{
+	JsonbValue value = get(object, "brackets");
+	char	  *path = path_of(object, "brackets");
+
+	read_rows(path, &value, model->brackets.range + 2 * (Size) cluster * model->d, model->d, 2);
+	pfree(path);
+}
+
+static void
 read_cluster(const Object *object, clu_model *model)
 {
 	unsigned   met = clu_json_conditions(model);
@@ -354,6 +386,8 @@ read_cluster(const Object *object, clu_model *model)
 	pfree(path);
 	if (clu_json_applies(CLU_JSON_SEPARATE, met))
 		read_covariance(object, model, c);
+	if (clu_json_applies(CLU_JSON_BRACKETS, met))
+		read_ranges(object, model, c);
 }
 
 static void
@@ -370,6 +404,43 @@ read_trace_entry(const Object *object, clu_model *model)
 }
 
 /* ---- the model ---- */
+
+/* One of the rows that clusters have taken. */
+static void
+read_taken(const Object *object, clu_model *model)
+{
+	int		   i = object->number - 1;
+	JsonbValue row;
+	char	  *path;
+
+	check_keys(object, taken_keys, 0);
+	model->brackets.taker[i] = (uint32) get_integer(object, "cluster", 1, model->k) - 1;
+	row = get(object, "row");
+	path = path_of(object, "row");
+	read_vector(path, &row, model->brackets.row + (Size) i * model->d, model->d);
+	pfree(path);
+}
+
+/* What is there besides the brackets of the clusters; room for these too. */
+static void
+read_brackets(const Object *object, clu_model *model)
+{
+	JsonbValue		value = get(object, "brackets"), taken;
+	Object			brackets = {.list = ""};
+	JsonbContainer *rows;
+
+	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+		report_value("brackets", &value, "an object");
+	brackets.container = value.val.binary.data;
+	check_keys(&brackets, bracket_keys, 0);
+	taken = get(&brackets, "taken");
+	rows = as_array("taken", &taken, "an array of objects");
+	model->brackets.passes = (uint32) get_integer(&brackets, "passes", 0, PG_UINT32_MAX);
+	model->brackets.moved = (uint32) get_integer(&brackets, "moved", 0, model->k);
+	model->brackets.taken = JsonContainerSize(rows);
+	clu_pg_brackets_new(model, model->brackets.taken);
+	read_list("taken", rows, model, read_taken);
+}
 
 /* The index of a name in a list that ends with NULL. */
 static int
@@ -404,6 +475,7 @@ read_shape(const Object *object)
 {
 	const char *algorithms[CLU_ALGORITHMS + 1] = {NULL};
 	clu_model	shape = {0};
+	JsonbValue	brackets;
 
 	for (int i = 0; i < CLU_ALGORITHMS; i++)
 		algorithms[i] = clu_algorithm_name(i + 1);
@@ -413,6 +485,8 @@ read_shape(const Object *object)
 			get_choice(object, "covariance_type", clu_option_table[CLU_COVARIANCE].choices);
 	if (get_boolean(object, "fitted"))
 		shape.flags = CLU_MODEL_FITTED;
+	if (find(object, "brackets", &brackets))
+		shape.flags |= CLU_MODEL_BRACKETS;
 	shape.k = (int) get_integer(object, "k", 1, PG_INT32_MAX);
 	shape.d = (int) get_integer(object, "dimensions", 1, PG_INT32_MAX);
 	return shape;
@@ -493,6 +567,8 @@ read_model(const Object *object)
 	read_options(object, model);
 	if (model->flags & CLU_MODEL_FITTED)
 		read_fit(object, model);
+	if (clu_model_has_brackets(model))
+		read_brackets(object, model);
 	read_list("clusters", clusters, model, read_cluster);
 	if (clu_json_applies(CLU_JSON_SHARED, clu_json_conditions(model)))
 		read_covariance(object, model, 0);

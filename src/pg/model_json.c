@@ -79,6 +79,19 @@ push_covariance(clu_pg_json *json, const clu_model *model, int cluster)
 	}
 }
 
+/* The brackets of a cluster: [low, high] for each dimension. */
+static void
+push_ranges(clu_pg_json *json, const clu_model *model, int cluster)
+{
+	const double *range = model->brackets.range + 2 * (Size) cluster * model->d;
+
+	clu_pg_json_key(json, "brackets");
+	clu_pg_json_push(json, WJB_BEGIN_ARRAY, NULL);
+	for (int j = 0; j < model->d; j++)
+		push_vector(json, range + 2 * (Size) j, 2);
+	clu_pg_json_push(json, WJB_END_ARRAY, NULL);
+}
+
 static void
 push_cluster(clu_pg_json *json, const clu_model *model, int cluster)
 {
@@ -94,6 +107,8 @@ push_cluster(clu_pg_json *json, const clu_model *model, int cluster)
 	push_vector(json, model->center + (Size) cluster * model->d, model->d);
 	if (clu_json_applies(CLU_JSON_SEPARATE, met))
 		push_covariance(json, model, cluster);
+	if (clu_json_applies(CLU_JSON_BRACKETS, met))
+		push_ranges(json, model, cluster);
 	clu_pg_json_push(json, WJB_END_OBJECT, NULL);
 }
 
@@ -129,6 +144,30 @@ push_trace(clu_pg_json *json, const clu_model *model)
 	clu_pg_json_push(json, WJB_END_ARRAY, NULL);
 }
 
+/* What the brackets have besides those of the clusters. */
+static void
+push_brackets(clu_pg_json *json, const clu_model *model)
+{
+	const clu_brackets *brackets = &model->brackets;
+
+	clu_pg_json_key(json, "brackets");
+	clu_pg_json_push(json, WJB_BEGIN_OBJECT, NULL);
+	clu_pg_json_field(json, "passes", clu_pg_json_integer(brackets->passes));
+	clu_pg_json_field(json, "moved", clu_pg_json_integer(brackets->moved));
+	clu_pg_json_key(json, "taken");
+	clu_pg_json_push(json, WJB_BEGIN_ARRAY, NULL);
+	for (uint32 i = 0; i < brackets->taken; i++)
+	{
+		clu_pg_json_push(json, WJB_BEGIN_OBJECT, NULL);
+		clu_pg_json_field(json, "cluster", clu_pg_json_integer((int64) brackets->taker[i] + 1));
+		clu_pg_json_key(json, "row");
+		push_vector(json, brackets->row + (Size) i * model->d, model->d);
+		clu_pg_json_push(json, WJB_END_OBJECT, NULL);
+	}
+	clu_pg_json_push(json, WJB_END_ARRAY, NULL);
+	clu_pg_json_push(json, WJB_END_OBJECT, NULL);
+}
+
 static void
 push_fit(clu_pg_json *json, const clu_model *model)
 {
@@ -162,6 +201,8 @@ push_model(clu_pg_json *json, const clu_model *model)
 	clu_pg_json_key(json, "options");
 	clu_pg_options_push(json, &model->options);
 	push_clusters(json, model);
+	if (clu_model_has_brackets(model))
+		push_brackets(json, model);
 	clu_pg_json_push(json, WJB_END_OBJECT, NULL);
 }
 

@@ -18,8 +18,10 @@ enum
 	CLU_JSON_HARD = 1 << 1,	   /* clusters have costs */
 	CLU_JSON_MIXTURE = 1 << 2, /* there may be a log-likelihood */
 	CLU_JSON_GMM = 1 << 3,
-	CLU_JSON_SHARED = 1 << 4,  /* one covariance for all clusters */
-	CLU_JSON_SEPARATE = 1 << 5 /* one for each */
+	CLU_JSON_SHARED = 1 << 4,	/* one covariance for all clusters */
+	CLU_JSON_SEPARATE = 1 << 5, /* one for each */
+	CLU_JSON_MEDIANS = 1 << 6,	/* there may be brackets */
+	CLU_JSON_BRACKETS = 1 << 7	/* there are */
 };
 
 /* Which of the conditions a model meets. */
@@ -30,6 +32,10 @@ clu_json_conditions(const clu_model *model)
 
 	if (model->flags & CLU_MODEL_FITTED)
 		met |= CLU_JSON_FITTED;
+	if (model->algorithm == CLU_KMEDIANS)
+		met |= CLU_JSON_MEDIANS;
+	if (model->flags & CLU_MODEL_BRACKETS)
+		met |= CLU_JSON_BRACKETS;
 	if (model->algorithm != CLU_GMM)
 		return met;
 	met |= CLU_JSON_GMM;

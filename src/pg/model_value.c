@@ -71,6 +71,18 @@ clu_pg_model_new(clu_algorithm algorithm, int structure, int k, int d)
 	return model;
 }
 
+void
+clu_pg_brackets_new(clu_model *model, uint32 taken)
+{
+	clu_arena arena = {NULL, 0};
+
+	/* without an offset, so that the first array is what can be given back */
+	clu_brackets_layout(&model->brackets, &arena, model->k, model->d, taken);
+	check_memory(arena.used);
+	arena = (clu_arena) {MemoryContextAllocHuge(CurrentMemoryContext, arena.used), 0};
+	clu_brackets_layout(&model->brackets, &arena, model->k, model->d, taken);
+}
+
 clu_model *
 clu_pg_model_copy(const clu_model *model, Size more_trace)
 {
@@ -86,7 +98,21 @@ clu_pg_model_copy(const clu_model *model, Size more_trace)
 	copy->trace = MemoryContextAllocHuge(CurrentMemoryContext, Max(size, 1));
 	if (model->trace_count > 0)
 		memcpy(copy->trace, model->trace, model->trace_count * sizeof(clu_trace));
+	if (clu_model_has_brackets(model))
+	{
+		clu_pg_brackets_new(copy, model->brackets.taken);
+		clu_brackets_copy(&copy->brackets, &model->brackets, model->k, model->d);
+	}
 	return copy;
+}
+
+void
+clu_pg_model_free(clu_model *copy)
+{
+	if (clu_model_has_brackets(copy))
+		pfree(copy->brackets.range);
+	pfree(copy->trace);
+	pfree(copy);
 }
 
 /* ---- bytes ---- */

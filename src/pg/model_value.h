@@ -16,8 +16,15 @@
  */
 extern clu_model *clu_pg_model_new(clu_algorithm algorithm, int structure, int k, int d);
 
-/* A copy in the current memory context, with room for so many more entries of the trace. */
+/* Room for the brackets of a model, in one allocation that begins with the ranges. */
+extern void clu_pg_brackets_new(clu_model *model, uint32 taken);
+
+/*
+ * A copy in the current memory context, with room for so many more entries of the trace; to be
+ * given back by clu_pg_model_free.
+ */
 extern clu_model *clu_pg_model_copy(const clu_model *model, Size more_trace);
+extern void		  clu_pg_model_free(clu_model *copy);
 
 /* Whether a model is one: clu_model_check, with memory for it. */
 extern clu_status clu_pg_check(const clu_model *model, clu_error *error);

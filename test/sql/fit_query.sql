@@ -38,6 +38,29 @@ FROM (SELECT a, b, cluster_info(a) AS i, cluster_info(b) AS j
 				   (SELECT kmeans_fit(x, m, '{"max_iter": 1}', w::float8) FROM query_many) AS b
 			FROM (SELECT kmeans_model('{{0,0},{1,1},{5,5}}') AS m) s) s) t;
 
+-- K-medians: several passes for each refit, and the last one may be needed to see that nothing moves
+CREATE TABLE query_medians AS SELECT kmedians_model('{{0,0},{1,1},{2,2},{3,3},{30,30}}') AS m;
+SELECT centers(a) = centers(b) AS same, (j).iterations - (i).iterations IN (0, 1) AS refits, (i).converged, (i).rows, (i).objective = (j).objective AS objective,
+	   (SELECT count(*) FROM cluster_trace(a)) = (i).iterations AS traced, (SELECT bool_and(falls) FROM (SELECT objective <= lag(objective) OVER (ORDER BY iteration) AS falls FROM cluster_trace(a)) t) AS falls
+FROM (SELECT a, b, cluster_info(a) AS i, cluster_info(b) AS j
+	  FROM (SELECT kmedians_fit_query('SELECT x FROM query_many', m) AS a, (SELECT kmedians_fit(x, m) FROM query_many) AS b FROM query_medians) s) t;
+SELECT centers(a) = centers(b) AS same, (i).iterations, (i).converged, (j).converged, (i).objective = (j).objective AS objective
+FROM (SELECT a, b, cluster_info(a) AS i, cluster_info(b) AS j
+	  FROM (SELECT kmedians_fit_query('SELECT x, w FROM query_many', m, '{"max_iter": 3}') AS a,
+				   (SELECT kmedians_fit(x, m, '{"max_iter": 3}', w::float8) FROM query_many) AS b FROM query_medians) s) t;
+SELECT (i).converged, (i).iterations < (j).iterations AS earlier
+FROM (SELECT cluster_info(kmedians_fit_query('SELECT x FROM query_many', m, '{"tol": 0.01}')) AS i, cluster_info(kmedians_fit_query('SELECT x FROM query_many', m)) AS j FROM query_medians) s;
+SELECT objective(a) < 1.001 * objective(b) AS as_good, (i).k, (i).rows, (i).converged
+FROM (SELECT a, b, cluster_info(a) AS i
+	  FROM (SELECT kmedians_fit_query('SELECT x FROM query_many', 12) AS a, (SELECT kmedians_fit(x, 12) FROM query_many) AS b) s) t;
+SELECT kmedians_fit_query('SELECT x, w FROM query_many', 12) = kmedians_fit_query('SELECT x, w FROM query_many ORDER BY w, i DESC', 12) AS same,
+	   kmedians_fit_query('SELECT x, w FROM query_rows', 4) = (SELECT kmedians_fit(x, 4, '{}', w) FROM query_rows) AS in_memory;
+SELECT (a).k, (a).converged FROM (SELECT cluster_info(kmedians_fit_query('SELECT x FROM query_many', 5, '{"init": "random", "seed": 8}')) AS a) s;
+SELECT (i).rows, (i).skipped FROM (SELECT cluster_info(kmedians_fit_query($$SELECT ARRAY[i, CASE WHEN i > 5 THEN 1 END] FROM query_many$$, 2, '{"invalid": "skip"}')) AS i) s;
+SELECT kmedians_fit_query('SELECT x FROM query_rows WHERE false', 1) IS NULL AS nothing, kmedians_fit_query('SELECT x FROM query_rows WHERE false', kmedians_model('{{0,0,0}}')) IS NULL AS from_start;
+-- other rows in each pass
+SELECT kmedians_fit_query('SELECT ARRAY[' || repeat('random(), ', 24) || '0] FROM query_rows', kmedians_model(ARRAY[array_fill(0::float8, ARRAY[25])]));
+
 -- from k: close to the fit in memory, numbered by size, and always the same model
 SELECT objective(a) < 1.001 * objective(b) AS as_good, (i).k, (i).rows, (i).converged
 FROM (SELECT a, b, cluster_info(a) AS i
@@ -137,5 +160,5 @@ SELECT bool_and(sketch_refused(substr(s, 1, l)) = 'refused') AS truncated FROM q
 SELECT count(sketch_refused(set_byte(s, b, 255))) = count(*) AS changed, count(sketch_refused(set_byte(s, b, get_byte(s, b) # 128))) = count(*) AS flipped
 FROM query_sketch, generate_series(0, length(s) - 1, 1) b;
 
-DROP TABLE query_rows, query_many, query_start, query_sketch;
+DROP TABLE query_rows, query_many, query_start, query_medians, query_sketch;
 DROP FUNCTION centers, objective, sketch_refused;

@@ -125,7 +125,6 @@ SELECT cluster_step(ARRAY[1.5]::float8[], bernoulli_model(NULL, '{{0.5}}'));
 SELECT cluster_step('{1}'::float8[], kmeans_model('{{0}}'), -1);
 SELECT cluster_step('{1}'::float8[], kmeans_model('{{0}}'), 'Infinity');
 SELECT cluster_step('{1e200}'::float8[], kmeans_model('{{0}}'));
-SELECT cluster_step('{1}'::float8[], kmedians_model('{{0}}'));
 SELECT cluster_step_transition(NULL, '{1}'::float8[], kmeans_model('{{0}}'));
 
 -- hostile states: each is refused, whatever is wrong with it

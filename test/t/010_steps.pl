@@ -25,6 +25,7 @@ CREATE TABLE shard2 AS SELECT * FROM points WHERE id % 7 IN (3, 4);
 CREATE TABLE shard3 AS SELECT * FROM points WHERE id % 7 > 4;
 CREATE TABLE models AS
 SELECT 'kmeans' AS name, kmeans_model(array_agg(x)) AS m FROM points WHERE id <= 20
+UNION ALL SELECT 'kmedians', kmedians_model(array_agg(x)) FROM points WHERE id <= 20
 UNION ALL SELECT 'gmm', gmm_fit(x, 4, '{"tol": 1e-3}') FROM points WHERE id <= 500
 UNION ALL SELECT 'soft', kmeans_fit(x, 4, '{"beta": 0.01, "max_iter": 1000, "tol": 1e-3}') FROM points WHERE id <= 500
 UNION ALL SELECT 'bernoulli', bernoulli_fit(bits, 3, '{"tol": 1e-3}') FROM points WHERE id <= 500;
@@ -37,6 +38,8 @@ CREATE FUNCTION difference(a bytea, b bytea) RETURNS double precision LANGUAGE s
 		translate(concat_ws(',', weight, center, covariance), '{}', ''), ',')) WITH ORDINALITY AS u (v, o)) AS q
 	USING (cluster, o)
 $$;
+-- K-medians between two refits: with brackets
+INSERT INTO models SELECT 'brackets', cluster_step(x, m) FROM points, models WHERE name = 'kmedians';
 ANALYZE;
 END
 
@@ -58,7 +61,7 @@ sub answer
 
 # ---- plans ----
 
-for my $name (qw(kmeans gmm soft bernoulli))
+for my $name (qw(kmeans kmedians brackets gmm soft bernoulli))
 {
 	my $x = $name eq 'bernoulli' ? 'bits' : 'x';
 	my $m = "(SELECT m FROM models WHERE name = '$name')";
@@ -80,7 +83,7 @@ for my $name (qw(kmeans gmm soft bernoulli))
 	{
 		my ($what, $settings, $query) = @$other;
 
-		if ($name eq 'kmeans')
+		if ($name =~ /^(kmeans|kmedians|brackets)$/)
 		{
 			is(answer($settings, "SELECT md5(($query))"), answer($serial, "SELECT md5(($step))"), "$name: the same from $what");
 		}
@@ -96,6 +99,10 @@ for my $name (qw(kmeans gmm soft bernoulli))
 
 my $fit = q{SELECT md5(kmeans_fit_query('SELECT x FROM points', 6, '{"max_iter": 1000}'))};
 is(answer($parallel, $fit), answer($serial, $fit), 'a fit over a query is the same with workers');
+
+$fit =~ s/kmeans/kmedians/;
+is(answer($parallel, $fit), answer($serial, $fit), 'also one of K-medians');
+$fit =~ s/kmedians/kmeans/;
 
 my $log = -s $node->logfile;
 answer("${parallel}LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; SET auto_explain.log_analyze = on;\n",

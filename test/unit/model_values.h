@@ -164,15 +164,41 @@ make_model(clu_algorithm algorithm, int structure, int k, int d, bool fitted)
 	return model;
 }
 
+/* Turn a fitted K-medians model into one between two steps. */
+static void
+add_brackets(clu_model *model, uint32_t taken)
+{
+	size_t		  d = (size_t) model->d, count = (size_t) model->k * d;
+	clu_brackets *brackets = &model->brackets;
+
+	model->flags = CLU_MODEL_FITTED | CLU_MODEL_BRACKETS;
+	*brackets = (clu_brackets) {.passes = 2, .moved = 1, .taken = taken};
+	brackets->range = malloc(2 * count * sizeof(double));
+	brackets->taker = malloc((taken + 1) * sizeof(uint32_t));
+	brackets->row = malloc((taken * d + 1) * sizeof(double));
+	for (size_t i = 0; i < count; i++)
+	{
+		brackets->range[2 * i] = model->center[i] - random_unit();
+		brackets->range[2 * i + 1] = model->center[i] + random_unit();
+	}
+	for (uint32_t i = 0; i < taken; i++)
+		brackets->taker[i] = (uint32_t) model->k - taken + i;
+	for (size_t i = 0; i < taken * d; i++)
+		brackets->row[i] = 100 * random_unit();
+}
+
 static void
 drop_model(clu_model *model)
 {
 	free(model->parameter);
 	free(model->trace);
+	free(model->brackets.range);
+	free(model->brackets.taker);
+	free(model->brackets.row);
 }
 
-/* Number n of all kinds of models there are: 16 and 17 are soft K-means. */
-#define KINDS 18
+/* Number n of all kinds of models there are: 16 and 17 are soft K-means, 18 and 19 have brackets. */
+#define KINDS 20
 
 static clu_model
 kind_of_model(int n)
@@ -180,9 +206,16 @@ kind_of_model(int n)
 	static const int algorithms[8] = {CLU_KMEANS, CLU_KMEDIANS, CLU_BERNOULLI, CLU_GMM,
 									  CLU_GMM,	  CLU_GMM,		CLU_GMM,	   CLU_GMM};
 
-	clu_model model = make_model((clu_algorithm) algorithms[n < 16 ? n % 8 : 0],
-								 n < 16 ? CLU_MAX(n % 8 - 3, 0) : 0, 1 + n % 3, 1 + n % 4, n >= 8);
+	clu_model model;
 
+	if (n >= 18)
+	{
+		model = make_model(CLU_KMEDIANS, 0, 3, 2, true);
+		add_brackets(&model, n == 18 ? 0 : 2);
+		return model;
+	}
+	model = make_model((clu_algorithm) algorithms[n < 16 ? n % 8 : 0],
+					   n < 16 ? CLU_MAX(n % 8 - 3, 0) : 0, 1 + n % 3, 1 + n % 4, n >= 8);
 	if (n >= 16)
 		clu_option_set_number(&model.options, CLU_BETA, 0.25);
 	return model;

@@ -189,7 +189,8 @@ typedef struct hostile
 
 /*
  * Kind 9 is a fitted kmedians with k = 1, d = 2; 2 a bernoulli by hand with k = 3, d = 3; 12 a
- * fitted gmm with k = 1, d = 1, diag; 11 one with k = 3, d = 4, full.
+ * fitted gmm with k = 1, d = 1, diag; 11 one with k = 3, d = 4, full.  Kind 19 is a kmedians with
+ * brackets and k = 3, d = 2; they end with two rows that clusters 2 and 3 take.
  */
 static const hostile hostiles[] = {
 	{9, 8, 9 << 16 | 1, "The algorithm {found} is unknown."},
@@ -197,7 +198,7 @@ static const hostile hostiles[] = {
 	 "The covariance structure {found} is unknown for the algorithm."},
 	{12, 8, UINT64_C(0x0001) | 3 << 16 | 5 << 24,
 	 "The covariance structure {found} is unknown for the algorithm."},
-	{9, 8, UINT64_C(0x900020001), "The flags {found} are not all known."},
+	{9, 8, UINT64_C(0x1100020001), "The flags {found} are not all known."},
 	{9, 8, UINT64_C(0x200020001), "A model that is not fitted has the flags {found} of a fit."},
 	{9, 8, UINT64_C(0x500020001), "The model has a log-likelihood without being a mixture."},
 	{9, 16, UINT64_C(0x200000000), "The number of clusters is {found}."},
@@ -261,6 +262,30 @@ static const hostile hostiles[] = {
 	{9, 296, UINT64_MAX, "The trace counts {found} changed points."},
 	{9, 288, BITS_INFINITY, "An objective in the trace is {found}."},
 	{9, 288, BITS_NEGATIVE_ZERO, "A number is a negative zero."},
+	{19, 8, UINT64_C(0xb00020001), "The model has brackets though it has converged."},
+	{19, 8, UINT64_C(0x900010001), "The model has brackets without being one of K-medians."},
+	{19, 8, UINT64_C(0x800020001), "A model that is not fitted has the flags {found} of a fit."},
+	{19, 8, UINT64_C(0x100020001),
+	 "Options and trace need {expected} bytes, after the parameters there are {found}."},
+	{9, 8, UINT64_C(0x900020001),
+	 "Options, trace and brackets need {expected} bytes, after the parameters there are {found}."},
+	{18, 120, 1,
+	 "Options, trace and brackets need {expected} bytes, after the parameters there are {found}."},
+	{9, 112, UINT64_C(0x100000000), "Reserved byte {expected} of the header is {found}, not 0."},
+	{19, 112, UINT64_C(0x400000002), "{found} of {expected} centers have moved."},
+	{19, 120, 4, "{found} rows are taken, of at most {expected}."},
+	{19, 120, UINT64_C(0xffffffff), "{found} rows are taken, of at most {expected}."},
+	{19, 120, UINT64_C(0x100000002), "Reserved byte {expected} of the header is {found}, not 0."},
+	{19, 432, BITS_NAN, "A bracket reaches from {expected} to {found}."},
+	{19, 432, BITS_NEGATIVE_ZERO, "A number is a negative zero."},
+	{19, 440, BITS_INFINITY, "A bracket reaches from {expected} to {found}."},
+	{19, 440, UINT64_C(0xffefffffffffffff), "A bracket reaches from {expected} to {found}."},
+	{19, 528, 0, "A row is taken by cluster {found} of {expected}."},
+	{19, 528, 4, "A row is taken by cluster {found} of {expected}."},
+	{19, 528, UINT64_MAX, "A row is taken by cluster {found} of {expected}."},
+	{19, 528, 3, "A row is taken by cluster {found} out of order."},
+	{19, 536, BITS_NAN, "An element of a taken row is {found}."},
+	{19, 568, BITS_NEGATIVE_ZERO, "A number is a negative zero."},
 };
 
 static void
