@@ -117,7 +117,7 @@ view_rows(fitting *f)
 	{
 		view.x = rows->values;
 		view.w = rows->weights;
-		view.movable = true;
+		view.movable = f->workers == NULL; /* who don't see them */
 		return view;
 	}
 	view.x = clu_pg_room_map(f->room, rows->value_file);

@@ -39,6 +39,7 @@ SELECT * FROM results($$SELECT kmedians_fit(x, 45, '{"max_iter": 3}', w) FROM po
 SELECT * FROM results($$SELECT gmm_fit(x, 45, '{"max_iter": 2}', w) FROM point$$);
 SELECT * FROM results($$SELECT gmm_fit(x, 45, '{"max_iter": 2, "covariance": "diag"}') FROM point$$);
 SELECT * FROM results($$SELECT bernoulli_fit(x, 9, '{"max_iter": 5}') FROM bits$$);
+SELECT * FROM results($$SELECT bernoulli_fit(x || repeat('10', 150)::varbit, 9, '{"max_iter": 5}') FROM bits$$);
 
 -- warm starts
 SELECT * FROM results($$SELECT kmeans_fit(x, (SELECT kmeans_fit(x, 50, '{"max_iter": 1}')
