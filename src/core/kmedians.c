@@ -49,9 +49,9 @@ begin(clu_fit *fit)
 	clu_hard	 *hard = &state->hard;
 
 	/* memory of the seeding and the assignment, which begin later */
-	clu_order scratch = {
-		.key = (uint64_t *) hard->seeder.cost,
-		.spare_key = (uint64_t *) hard->seeder.member,
+	clu_word_list scratch = {
+		.word = (uint64_t *) hard->seeder.cost,
+		.spare = (uint64_t *) hard->seeder.member,
 	};
 
 	if (fit->points->least_weight < LEAST_WEIGHT * fit->points->largest_weight)

@@ -48,7 +48,7 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 /* ---- weights ---- */
 
 void
-clu_medians_begin(clu_medians *m, const clu_points *points, clu_order *scratch,
+clu_medians_begin(clu_medians *m, const clu_points *points, clu_word_list *scratch,
 				  const clu_interrupt *interrupt)
 {
 	m->points = points;

@@ -69,7 +69,7 @@ typedef struct clu_medians
 void clu_medians_layout(clu_medians *medians, clu_arena *arena, const clu_points *points, int k);
 
 /* Rank the columns; for the scratch see rank.h. */
-void clu_medians_begin(clu_medians *medians, const clu_points *points, clu_order *scratch,
+void clu_medians_begin(clu_medians *medians, const clu_points *points, clu_word_list *scratch,
 					   const clu_interrupt *interrupt);
 
 /* Forget all members. */

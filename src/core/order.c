@@ -6,30 +6,50 @@
  */
 #include "order.h"
 
-#define DIGIT_BITS 11
-#define DIGIT_SIZE (1 << DIGIT_BITS)
-#define WORD_DIGITS 3	 /* of 32 bits */
-#define SHORT_RUN 1024	 /* below, merging is faster than counting digits */
-#define CHECK_ROWS 16384 /* rows of light work between two checks for interrupts */
+#include <string.h>
 
+#define SHORT_RUN 1024			/* below, merging is faster than counting digits */
+#define LONG_RUN CLU_MANY_WORDS /* from here on, it's work for all members of a team */
+#define CHECK_ROWS 16384		/* rows of light work between two checks for interrupts */
+
+/* What a sort of some rows works with: scratch for as many as these. */
 typedef struct sorter
 {
 	const clu_rows		*rows;
-	clu_order			*order;
+	uint32_t			*spare;
+	clu_word_list		 words;
 	const clu_interrupt *interrupt;
 } sorter;
 
+/* A long run, while it is sorted by the members of the team. */
+struct clu_long_run
+{
+	clu_rows	  rows;
+	clu_word_list words;
+	uint32_t	 *index;
+	uint32_t	 *spare;
+	bool		 *tied;
+	size_t		  n;
+	int			  column;
+	uint64_t	  least, most; /* keys */
+	int			  shift;
+
+	uint64_t share_least[CLU_MOST_SHARES], share_most[CLU_MOST_SHARES];
+	bool	 left[CLU_WORD_PIECES]; /* long runs of ties in the piece, for the whole team to sort */
+};
+
 void
-clu_order_layout(clu_order *order, clu_arena *arena, size_t n)
+clu_order_layout(clu_order *order, clu_arena *arena, size_t n, int members)
 {
 	bool large = n >= SHORT_RUN;
 
 	CLU_TAKE(arena, order->index, n);
 	CLU_TAKE(arena, order->spare, n);
 	CLU_TAKE(arena, order->tied, n);
-	CLU_TAKE(arena, order->key, large ? n : 0);
-	CLU_TAKE(arena, order->spare_key, large ? n : 0);
-	CLU_TAKE(arena, order->count, large ? CLU_RADIX_COUNTS : 0);
+	CLU_TAKE(arena, order->words.word, large ? n : 0);
+	CLU_TAKE(arena, order->words.spare, large ? n : 0);
+	clu_words_layout(&order->words, arena, n, large ? members : 0);
+	CLU_TAKE(arena, order->run, n >= LONG_RUN);
 }
 
 /* What the sort takes for a column. */
@@ -113,7 +133,7 @@ static void
 merge_sort(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 {
 	uint32_t *from = index;
-	uint32_t *to = s->order->spare;
+	uint32_t *to = s->spare;
 
 	for (size_t start = 0; start < n; start += 8)
 		for (size_t i = start + 1; i < CLU_MIN(start + 8, n); i++)
@@ -154,56 +174,60 @@ merge_sort(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 		tied[i] = compare_rows(s->rows, index[i - 1], index[i], column) == 0;
 }
 
-/* One digit of a radix sort, from its counts. */
+/* Keys of the rows of a run from first on, before end, and their range. */
 static void
-scatter(const uint64_t *from, uint64_t *to, size_t n, uint32_t *count, int shift,
-		const clu_interrupt *interrupt)
+make_keys(const clu_rows *rows, const uint32_t *index, size_t first, size_t end, int column,
+		  uint64_t *key, uint64_t *least, uint64_t *most, const clu_interrupt *interrupt)
 {
-	uint32_t before = 0;
-
-	for (int value = 0; value < DIGIT_SIZE; value++)
+	*least = UINT64_MAX;
+	*most = 0;
+	for (size_t i = first; i < end; i++)
 	{
-		uint32_t here = count[value];
-
-		count[value] = before;
-		before += here;
-	}
-	for (size_t i = 0; i < n; i++)
-	{
-		to[count[(from[i] >> shift) % DIGIT_SIZE]++] = from[i];
+		key[i] = column_key(rows, index[i], column);
+		*least = CLU_MIN(*least, key[i]);
+		*most = CLU_MAX(*most, key[i]);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
 }
 
-const uint64_t *
-clu_order_words(clu_order *order, size_t n, const clu_interrupt *interrupt)
+/* How many low bits of a range don't fit into the keys of words. */
+static int
+range_shift(uint64_t range)
 {
-	uint64_t *from = order->key, *to = order->spare_key, *swap;
-	uint32_t *count = order->count;
+	int shift = 0;
 
-	memset(order->count, 0, WORD_DIGITS * DIGIT_SIZE * sizeof(uint32_t));
-	for (size_t i = 0; i < n; i++)
+	while ((range >> shift) > UINT32_MAX)
+		shift++;
+	return shift;
+}
+
+/* Of keys make words. */
+static void
+make_words(uint64_t *key, const uint32_t *index, size_t first, size_t end, uint64_t least,
+		   int shift, const clu_interrupt *interrupt)
+{
+	for (size_t i = first; i < end; i++)
 	{
-		for (int digit = 0; digit < WORD_DIGITS; digit++)
-			count[digit * DIGIT_SIZE + (from[i] >> (32 + digit * DIGIT_BITS)) % DIGIT_SIZE]++;
+		key[i] = ((key[i] - least) >> shift) << 32 | index[i];
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
-	for (int digit = 0; digit < WORD_DIGITS; digit++)
-	{
-		uint32_t *here = count + digit * DIGIT_SIZE;
-		int		  shift = 32 + digit * DIGIT_BITS;
+}
 
-		clu_check(interrupt);
-		if (here[(from[0] >> shift) % DIGIT_SIZE] == n)
-			continue;
-		scatter(from, to, n, here, shift, interrupt);
-		swap = from;
-		from = to;
-		to = swap;
+/* The order of sorted words; rows whose words have the same key are left tied. */
+static void
+read_words(const uint64_t *sorted, size_t n, uint32_t *index, bool *tied,
+		   const clu_interrupt *interrupt)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		index[i] = (uint32_t) sorted[i];
+		if (i > 0)
+			tied[i] = sorted[i] >> 32 == sorted[i - 1] >> 32;
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
 	}
-	return from;
 }
 
 /*
@@ -211,39 +235,15 @@ clu_order_words(clu_order *order, size_t n, const clu_interrupt *interrupt)
  * the same in them are left tied.
  */
 static bool
-sort_by_column(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
+sort_by_column(sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 {
-	uint64_t	   *key = s->order->key, least = UINT64_MAX, most = 0;
-	const uint64_t *sorted;
-	int				shift = 0;
+	uint64_t *key = s->words.word, least, most;
 
-	for (size_t i = 0; i < n; i++)
-	{
-		key[i] = column_key(s->rows, index[i], column);
-		least = CLU_MIN(least, key[i]);
-		most = CLU_MAX(most, key[i]);
-		if (i % CHECK_ROWS == 0)
-			clu_check(s->interrupt);
-	}
+	make_keys(s->rows, index, 0, n, column, key, &least, &most, s->interrupt);
 	if (least == most)
 		return false;
-	while (((most - least) >> shift) > UINT32_MAX)
-		shift++;
-	for (size_t i = 0; i < n; i++)
-	{
-		key[i] = ((key[i] - least) >> shift) << 32 | index[i];
-		if (i % CHECK_ROWS == 0)
-			clu_check(s->interrupt);
-	}
-	sorted = clu_order_words(s->order, n, s->interrupt);
-	for (size_t i = 0; i < n; i++)
-	{
-		index[i] = (uint32_t) sorted[i];
-		if (i > 0)
-			tied[i] = sorted[i] >> 32 == sorted[i - 1] >> 32;
-		if (i % CHECK_ROWS == 0)
-			clu_check(s->interrupt);
-	}
+	make_words(key, index, 0, n, least, range_shift(most - least), s->interrupt);
+	read_words(clu_words_sort(&s->words, n, s->interrupt), n, index, tied, s->interrupt);
 	return true;
 }
 
@@ -257,16 +257,36 @@ run_length(const bool *tied, size_t at, size_t n)
 	return end - at;
 }
 
+/* Where the longest run of ties is, and its length. */
+static size_t
+longest_run(const bool *tied, size_t n, size_t *longest_at, const clu_interrupt *interrupt)
+{
+	size_t longest = 0, looked = 0;
+
+	for (size_t at = 0, length; at < n; at += length)
+	{
+		length = run_length(tied, at, n);
+		if (++looked % CHECK_ROWS == 0)
+			clu_check(interrupt);
+		if (length > longest)
+		{
+			longest = length;
+			*longest_at = at;
+		}
+	}
+	return longest;
+}
+
 /*
  * Sort a run by the columns from the given one on, and say which rows are tied.  Runs of ties are
  * sorted further: all but the longest by recursion, so that the depth is at most log2(n).
  */
 static void
-sort_run(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
+sort_run(sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 {
 	while (n >= SHORT_RUN)
 	{
-		size_t longest = 0, longest_at = 0, looked = 0;
+		size_t longest, longest_at = 0, looked = 0;
 
 		if (!sort_by_column(s, index, tied, n, column))
 		{
@@ -275,17 +295,7 @@ sort_run(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 			memset(tied + 1, true, n - 1);
 			return;
 		}
-		for (size_t at = 0, length; at < n; at += length)
-		{
-			length = run_length(tied, at, n);
-			if (++looked % CHECK_ROWS == 0)
-				clu_check(s->interrupt);
-			if (length > longest)
-			{
-				longest = length;
-				longest_at = at;
-			}
-		}
+		longest = longest_run(tied, n, &longest_at, s->interrupt);
 		for (size_t at = 0, length; at < n && longest > 1; at += length)
 		{
 			length = run_length(tied, at, n);
@@ -302,17 +312,152 @@ sort_run(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 		merge_sort(s, index, tied, n, column);
 }
 
-size_t
-clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt)
+/* ---- long runs, by the members of the team ---- */
+
+static void
+keys_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	sorter s = {rows, order, interrupt};
+	struct clu_long_run *run = work;
+
+	(void) member;
+	make_keys(&run->rows, run->index, clu_share_first(run->n, item),
+			  clu_share_first(run->n, item + 1), run->column, run->words.word,
+			  &run->share_least[item], &run->share_most[item], interrupt);
+}
+
+static void
+words_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	struct clu_long_run *run = work;
+
+	(void) member;
+	make_words(run->words.word, run->index, clu_share_first(run->n, item),
+			   clu_share_first(run->n, item + 1), run->least, run->shift, interrupt);
+}
+
+/* Sort a piece, and the runs of ties in it but for the long ones. */
+static void
+sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	struct clu_long_run *run = work;
+	size_t				 first = run->words.parting->first[item];
+	size_t				 n = clu_words_in_piece(&run->words, item), looked = 0;
+	uint32_t			*index = run->index + first;
+	bool				*tied = run->tied + first;
+	sorter s = {&run->rows, run->spare + first, clu_words_piece(&run->words, item, member),
+				interrupt};
+
+	run->left[item] = false;
+	if (n == 0)
+		return;
+	if (first > 0)
+		tied[0] = false;
+	read_words(clu_words_sort(&s.words, n, interrupt), n, index, tied, interrupt);
+	for (size_t at = 0, length; at < n; at += length)
+	{
+		length = run_length(tied, at, n);
+		if (++looked % CHECK_ROWS == 0)
+			clu_check(interrupt);
+		if (length >= LONG_RUN)
+			run->left[item] = true;
+		else if (length > 1)
+			sort_run(&s, index + at, tied + at, length, run->column);
+	}
+}
+
+const clu_task clu_keys_task = {keys_of_share, NULL};
+const clu_task clu_words_task = {words_of_share, NULL};
+const clu_task clu_sort_piece_task = {sort_piece, NULL};
+
+/* Sort by the upper bits of one column; false where the column is constant. */
+static bool
+sort_long_by_column(struct clu_long_run *run, clu_team *team, const clu_interrupt *interrupt)
+{
+	size_t shares = clu_shares(run->n);
+
+	clu_team_run(team, CLU_JOB_KEYS, run, shares, interrupt);
+	run->least = UINT64_MAX;
+	run->most = 0;
+	for (size_t share = 0; share < shares; share++)
+	{
+		run->least = CLU_MIN(run->least, run->share_least[share]);
+		run->most = CLU_MAX(run->most, run->share_most[share]);
+	}
+	if (run->least == run->most)
+		return false;
+	run->shift = range_shift(run->most - run->least);
+	clu_team_run(team, CLU_JOB_WORDS, run, shares, interrupt);
+	clu_words_part(&run->words, run->n, team, interrupt);
+	clu_team_run(team, CLU_JOB_SORT_PIECE, run, CLU_WORD_PIECES, interrupt);
+	return true;
+}
+
+static bool
+any_left(const struct clu_long_run *run)
+{
+	for (int piece = 0; piece < CLU_WORD_PIECES; piece++)
+		if (run->left[piece])
+			return true;
+	return false;
+}
+
+/* As sort_run; shorter runs of ties are sorted by whoever sorts the piece that they are in. */
+static void
+sort_long_run(struct clu_long_run *run, uint32_t *index, bool *tied, size_t n, int column,
+			  clu_team *team, const clu_interrupt *interrupt)
+{
+	for (;;)
+	{
+		size_t longest, longest_at = 0, looked = 0;
+
+		run->index = index;
+		run->tied = tied;
+		run->n = n;
+		run->column = column;
+		if (!sort_long_by_column(run, team, interrupt))
+		{
+			if (++column < sort_columns(&run->rows))
+				continue;
+			memset(tied + 1, true, n - 1);
+			return;
+		}
+		if (!any_left(run))
+			return;
+		longest = longest_run(tied, n, &longest_at, interrupt);
+		for (size_t at = 0, length; at < n; at += length)
+		{
+			length = run_length(tied, at, n);
+			if (++looked % CHECK_ROWS == 0)
+				clu_check(interrupt);
+			if (at != longest_at && length >= LONG_RUN)
+				sort_long_run(run, index + at, tied + at, length, column, team, interrupt);
+		}
+		index += longest_at;
+		tied += longest_at;
+		n = longest;
+	}
+}
+
+size_t
+clu_order_sort(clu_order *order, const clu_rows *rows, clu_team *team,
+			   const clu_interrupt *interrupt)
+{
+	sorter s = {rows, order->spare, order->words, interrupt};
 	size_t distinct = 0;
 
 	for (size_t i = 0; i < rows->n; i++)
 		order->index[i] = (uint32_t) i;
 	if (rows->n > 0)
 		order->tied[0] = false;
-	sort_run(&s, order->index, order->tied, rows->n, 0);
+	if (rows->n < LONG_RUN || clu_team_members(team) == 1)
+		sort_run(&s, order->index, order->tied, rows->n, 0);
+	else
+	{
+		order->run->rows = *rows;
+		order->run->words = order->words;
+		order->run->spare = order->spare;
+		sort_long_run(order->run, order->index, order->tied, rows->n, 0, team, interrupt);
+	}
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		distinct += !order->tied[i];

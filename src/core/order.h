@@ -3,9 +3,9 @@
  *		Putting rows in their canonical order.
  *
  * Lexicographic by value, and found by a radix sort of one column: the keys are the upper 32 bits
- * of the range that the ordered bits of its values span, three digits of 11 bits.  Rows that are
- * equal in them are sorted by the rest of the range, and rows that are equal in the column by the
- * next one; short runs by merging, with whole rows compared.
+ * of the range that the ordered bits of its values span (words.h).  Rows that are equal in them
+ * are sorted by the rest of the range, and rows that are equal in the column by the next one;
+ * short runs by merging, with whole rows compared.
  */
 #ifndef CLU_ORDER_H
 #define CLU_ORDER_H
@@ -13,32 +13,33 @@
 #include <string.h>
 
 #include "points.h"
+#include "words.h"
 
 typedef struct clu_order
 {
-	uint32_t *index; /* n: row numbers in canonical order */
-	uint32_t *spare; /* n */
-	bool	 *tied;	 /* n: whether the row equals the one before it in the order */
-	uint64_t *key;	 /* n, for large n */
-	uint64_t *spare_key;
-	uint32_t *count; /* digit histograms, for large n */
+	uint32_t	 *index; /* n: row numbers in canonical order */
+	uint32_t	 *spare; /* n */
+	bool		 *tied;	 /* n: whether the row equals the one before it in the order */
+	clu_word_list words; /* for large n */
+
+	struct clu_long_run *run; /* for the members of a team */
 } clu_order;
 
-#define CLU_RADIX_COUNTS (6 * 2048) /* in clu_order.count */
-
-void clu_order_layout(clu_order *order, clu_arena *arena, size_t n);
-
-/* Sort the row numbers, and tell equal rows; returns the number of distinct rows. */
-size_t clu_order_sort(clu_order *order, const clu_rows *rows, const clu_interrupt *interrupt);
+void clu_order_layout(clu_order *order, clu_arena *arena, size_t n, int members);
 
 /* Negative, 0 or positive: which of two rows comes first. */
 int clu_order_compare(const clu_rows *rows, uint32_t a, uint32_t b);
 
 /*
- * Sort words by their upper 32 bits; equal ones stay in their order.  Uses key, where they are,
- * spare_key and count; returns the one of the two where they are then.
+ * Sort the row numbers, and tell equal rows; returns the number of distinct rows.  The rows lie
+ * in memory that all members of the team see.
  */
-const uint64_t *clu_order_words(clu_order *order, size_t n, const clu_interrupt *interrupt);
+size_t clu_order_sort(clu_order *order, const clu_rows *rows, clu_team *team,
+					  const clu_interrupt *interrupt);
+
+extern const clu_task clu_keys_task;
+extern const clu_task clu_words_task;
+extern const clu_task clu_sort_piece_task;
 
 /* Bits that, read as an unsigned integer, order as the value does; -0 is 0, there is no NaN. */
 static inline uint64_t

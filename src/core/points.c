@@ -18,6 +18,30 @@
 #define BLOCK_POINTS 1024	 /* in a block, at most */
 #define LEAST_RANGE 0x1p-400 /* whose square does not vanish */
 
+/* What a member of the team found out about a share of the rows. */
+typedef struct measured
+{
+	double *least, *low, *high; /* of each column */
+
+	/* of the weights */
+	double	largest, smallest;
+	double	rough; /* their sum, or nearly so */
+	bool	whole;
+	int64_t hi, lo; /* their exact sum */
+} measured;
+
+/* Rows on their way to points. */
+struct clu_collapse
+{
+	clu_rows   rows;
+	clu_order  order;
+	clu_points points;
+	double	   scale;				/* of the sum of the weights */
+	size_t	   to[CLU_MOST_SHARES]; /* the first point of each share of the sorted rows */
+	measured   all;
+	measured  *member; /* of the team */
+};
+
 int
 clu_pack(const double *x, int d, uint64_t *row)
 {
@@ -55,9 +79,11 @@ in_place(const clu_rows *rows)
 }
 
 void
-clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct)
+clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct,
+				  int members)
 {
-	char *x;
+	measured *member;
+	char	 *x;
 
 	CLU_TAKE(arena, x,
 			 in_place(rows) ? 0 : clu_size_product(distinct, clu_row_size(rows->d, rows->width)));
@@ -67,6 +93,19 @@ clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, si
 	CLU_TAKE(arena, points->least, (size_t) rows->d);
 	CLU_TAKE(arena, points->low, (size_t) rows->d);
 	CLU_TAKE(arena, points->high, (size_t) rows->d);
+	CLU_TAKE(arena, points->collapse, 1);
+	CLU_TAKE(arena, member, (size_t) members);
+	for (int m = 0; m < members; m++)
+	{
+		measured  unused;
+		measured *own = member == NULL ? &unused : &member[m];
+
+		CLU_TAKE(arena, own->least, (size_t) rows->d);
+		CLU_TAKE(arena, own->low, (size_t) rows->d);
+		CLU_TAKE(arena, own->high, (size_t) rows->d);
+	}
+	if (points->collapse != NULL)
+		points->collapse->member = member;
 	points->n = distinct;
 	points->d = rows->d;
 	points->width = rows->width;
@@ -83,26 +122,32 @@ clu_unit_for(double largest)
 	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent - 1, -1000)) : 1.0;
 }
 
-/*
- * The largest absolute value of every column, and the least that isn't 0.  Returns the widest
- * range of a column: what squares of differences are made of.
- */
-static double
-find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt)
-{
-	double *restrict largest = points->largest;
-	double *restrict least = points->least;
-	double *restrict low = points->low;
-	double *restrict high = points->high;
-	size_t d = (size_t) rows->d;
-	double widest = 0;
+/* ---- what there is ---- */
 
-	for (size_t j = 0; j < d; j++)
+static void
+clear_measured(measured *m, size_t columns)
+{
+	for (size_t j = 0; j < columns; j++)
 	{
-		least[j] = low[j] = INFINITY;
-		high[j] = -INFINITY;
+		m->least[j] = m->low[j] = INFINITY;
+		m->high[j] = -INFINITY;
 	}
-	for (size_t i = 0; i < rows->n; i++)
+	m->largest = m->rough = 0;
+	m->whole = true;
+	m->hi = m->lo = 0;
+}
+
+/* The range of every column, and its least absolute value that isn't 0. */
+static void
+measure_values(measured *m, const clu_rows *rows, size_t first, size_t end,
+			   const clu_interrupt *interrupt)
+{
+	double *restrict least = m->least;
+	double *restrict low = m->low;
+	double *restrict high = m->high;
+	size_t d = (size_t) rows->d;
+
+	for (size_t i = first; i < end; i++)
 	{
 		for (size_t j = 0; j < d; j++)
 		{
@@ -117,57 +162,122 @@ find_largest_values(clu_points *points, const clu_rows *rows, const clu_interrup
 		if (i % CHECK_ROWS == 0 || d > CHECK_ROWS / 64)
 			clu_check(interrupt);
 	}
-	for (size_t j = 0; j < d; j++)
-	{
-		largest[j] = CLU_MAX(fabs(low[j]), fabs(high[j]));
-		widest = CLU_MAX(widest, high[j] / 2 - low[j] / 2);
-	}
-	return widest;
 }
 
-/* What the weights add up to, whether all are whole numbers, and their unit. */
-static clu_status
-sum_weights(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt,
-			clu_error *error)
+static void
+measure_weights(measured *m, const double *w, size_t first, size_t end)
 {
-	double	largest = 1, rough = 0, scale;
-	int64_t hi = 0, lo = 0;
-	bool	whole = true;
+	for (size_t i = first; i < end; i++)
+	{
+		m->largest = fmax(m->largest, w[i]);
+		m->whole = m->whole && w[i] == rint(w[i]);
+		m->rough += w[i];
+	}
+}
 
-	if (rows->w == NULL)
+/* Columns that are measured one by one. */
+static size_t
+measured_columns(const clu_rows *rows)
+{
+	return rows->width == CLU_PACKED ? 0 : (size_t) rows->d;
+}
+
+static void
+measure_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	struct clu_collapse *c = work;
+	measured			*own = &c->member[member];
+	size_t				 first = clu_share_first(c->rows.n, item);
+	size_t				 end = clu_share_first(c->rows.n, item + 1);
+
+	clear_measured(own, measured_columns(&c->rows));
+	if (measured_columns(&c->rows) > 0)
+		measure_values(own, &c->rows, first, end, interrupt);
+	if (c->rows.w != NULL)
+		measure_weights(own, c->rows.w, first, end);
+}
+
+static void
+merge_measured(void *work, size_t item, int member)
+{
+	struct clu_collapse *c = work;
+	const measured		*own = &c->member[member];
+
+	(void) item;
+	for (size_t j = 0; j < measured_columns(&c->rows); j++)
 	{
-		points->weight_unit = points->largest_weight = 1;
-		points->rows = points->total_weight = (double) rows->n;
-		return CLU_OK;
+		c->all.low[j] = CLU_MIN(c->all.low[j], own->low[j]);
+		c->all.high[j] = CLU_MAX(c->all.high[j], own->high[j]);
+		c->all.least[j] = CLU_MIN(c->all.least[j], own->least[j]);
 	}
-	largest = 0;
-	for (size_t i = 0; i < rows->n; i++)
+	c->all.largest = CLU_MAX(c->all.largest, own->largest);
+	c->all.whole = c->all.whole && own->whole;
+	c->all.rough += own->rough;
+}
+
+const clu_task clu_measure_task = {measure_share, merge_measured};
+
+static void
+weigh_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	struct clu_collapse *c = work;
+	measured			*own = &c->member[member];
+	size_t				 end = clu_share_first(c->rows.n, item + 1);
+
+	own->hi = own->lo = 0;
+	for (size_t i = clu_share_first(c->rows.n, item); i < end; i++)
 	{
-		largest = fmax(largest, rows->w[i]);
-		whole = whole && rows->w[i] == rint(rows->w[i]);
-		rough += rows->w[i];
-	}
-	if (!isfinite(rough))
-		return clu_fail(error, CLU_UNDERFLOW, "The sum of the weights overflows.", 0, 0);
-	points->weight_unit = clu_unit_for(largest);
-	rough = rough / points->weight_unit * 1.001;
-	scale = clu_exact_scale(largest / points->weight_unit, rough);
-	for (size_t i = 0; i < rows->n; i++)
-	{
-		clu_exact_add(&hi, &lo, rows->w[i] / points->weight_unit, scale);
+		clu_exact_add(&own->hi, &own->lo, c->rows.w[i] / c->points.weight_unit, c->scale);
 		if (i % CHECK_ROWS == 0)
 		{
-			clu_exact_carry(&hi, &lo, 1);
+			clu_exact_carry(&own->hi, &own->lo, 1);
 			clu_check(interrupt);
 		}
 	}
-	clu_exact_carry(&hi, &lo, 1);
-	points->total_weight = clu_dd_value(clu_exact_value(hi, lo, scale));
-	points->rows = whole && points->total_weight * points->weight_unit <= 0x1p53
+	clu_exact_carry(&own->hi, &own->lo, 1);
+}
+
+static void
+merge_weight(void *work, size_t item, int member)
+{
+	struct clu_collapse *c = work;
+
+	(void) item;
+	c->all.hi += c->member[member].hi;
+	c->all.lo += c->member[member].lo;
+	clu_exact_carry(&c->all.hi, &c->all.lo, 1);
+}
+
+const clu_task clu_weigh_task = {weigh_share, merge_weight};
+
+/* What the weights add up to, and their unit. */
+static clu_status
+sum_weights(struct clu_collapse *c, clu_team *team, const clu_interrupt *interrupt,
+			clu_error *error)
+{
+	clu_points *points = &c->points;
+	double		rough = c->all.rough;
+
+	if (c->rows.w == NULL)
+	{
+		points->weight_unit = 1;
+		points->rows = points->total_weight = (double) c->rows.n;
+		return CLU_OK;
+	}
+	if (!isfinite(rough))
+		return clu_fail(error, CLU_UNDERFLOW, "The sum of the weights overflows.", 0, 0);
+	points->weight_unit = clu_unit_for(c->all.largest);
+	rough = rough / points->weight_unit * 1.001;
+	c->scale = clu_exact_scale(c->all.largest / points->weight_unit, rough);
+	clu_team_run(team, CLU_JOB_WEIGH, c, clu_shares(c->rows.n), interrupt);
+	points->total_weight = clu_dd_value(clu_exact_value(c->all.hi, c->all.lo, c->scale));
+	points->rows = c->all.whole && points->total_weight * points->weight_unit <= 0x1p53
 					   ? points->total_weight * points->weight_unit
-					   : (double) rows->n;
+					   : (double) c->rows.n;
 	return CLU_OK;
 }
+
+/* ---- points ---- */
 
 /* The weight of the rows order[first .. end), which are equal. */
 static double
@@ -313,19 +423,22 @@ choose_unit(clu_points *points, double widest, double largest, clu_error *error)
 					"The values differ from one another by too little for their size.", 0, 0);
 }
 
-/* Measure the columns, and bring them to their unit. */
+/* The unit of the values, and the columns in it. */
 static clu_status
-measure_columns(clu_points *points, const clu_rows *rows, const clu_interrupt *interrupt,
-				clu_error *error)
+scale_columns(clu_points *points, clu_error *error)
 {
-	double	   widest = find_largest_values(points, rows, interrupt), largest = 0;
+	double	   widest = 0, largest = 0;
 	clu_status status = CLU_OK;
 
-	for (int j = 0; j < rows->d; j++)
+	for (int j = 0; j < points->d; j++)
+	{
+		points->largest[j] = CLU_MAX(fabs(points->low[j]), fabs(points->high[j]));
 		largest = CLU_MAX(largest, points->largest[j]);
-	if (rows->width == 8)
+		widest = CLU_MAX(widest, points->high[j] / 2 - points->low[j] / 2);
+	}
+	if (points->width == 8)
 		status = choose_unit(points, widest, largest, error);
-	for (int j = 0; j < rows->d; j++)
+	for (int j = 0; j < points->d; j++)
 	{
 		points->largest[j] /= points->unit;
 		points->least[j] /= points->unit;
@@ -333,22 +446,22 @@ measure_columns(clu_points *points, const clu_rows *rows, const clu_interrupt *i
 	return status;
 }
 
-clu_status
-clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
-					const clu_interrupt *interrupt, clu_error *error)
+/* The points of the runs that begin in a share of the sorted rows. */
+static void
+collapse_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	clu_status status = sum_weights(points, rows, interrupt, error);
-	size_t	   to = 0;
+	struct clu_collapse *c = work;
+	const clu_rows		*rows = &c->rows;
+	const clu_order		*order = &c->order;
+	measured			*own = &c->member[member];
+	size_t				 first = clu_share_first(rows->n, item), to = c->to[item];
+	size_t				 last = clu_share_first(rows->n, item + 1);
 
-	points->unit = 1;
-	if (status == CLU_OK && rows->width != CLU_PACKED)
-		status = measure_columns(points, rows, interrupt, error);
-	if (status != CLU_OK)
-		return status;
-
-	points->largest_weight = 0;
-	points->least_weight = INFINITY;
-	for (size_t first = 0, end; first < rows->n; first = end)
+	own->largest = 0;
+	own->smallest = INFINITY;
+	while (first < last && order->tied[first])
+		first++;
+	for (size_t end; first < last; first = end)
 	{
 		double w;
 
@@ -358,19 +471,85 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 		{
 			if (first + AHEAD < rows->n)
 				fetch_row(rows, order->index[first + AHEAD]);
-			copy_row(points, to, rows, order->index[first]);
+			copy_row(&c->points, to, rows, order->index[first]);
 		}
-		w = weight_of_run(points, order, rows, first, end);
-		if (rows->w != NULL || points->n < rows->n)
-			points->w[to] = w;
-		points->largest_weight = CLU_MAX(points->largest_weight, w);
-		points->least_weight = CLU_MIN(points->least_weight, w);
+		w = weight_of_run(&c->points, order, rows, first, end);
+		if (c->points.w != NULL)
+			c->points.w[to] = w;
+		own->largest = CLU_MAX(own->largest, w);
+		own->smallest = CLU_MIN(own->smallest, w);
 		to++;
 		if (first / CHECK_ROWS != end / CHECK_ROWS || (size_t) rows->d > CHECK_ROWS / 64)
 			clu_check(interrupt);
 	}
-	if ((rows->w == NULL && points->n == rows->n) ||
-		(points->largest_weight == 1 && points->total_weight == (double) points->n))
+}
+
+static void
+merge_range_of_weights(void *work, size_t item, int member)
+{
+	struct clu_collapse *c = work;
+
+	(void) item;
+	c->points.largest_weight = CLU_MAX(c->points.largest_weight, c->member[member].largest);
+	c->points.least_weight = CLU_MIN(c->points.least_weight, c->member[member].smallest);
+}
+
+const clu_task clu_collapse_task = {collapse_share, merge_range_of_weights};
+
+/* Where the points of every share go. */
+static void
+find_places(struct clu_collapse *c, const clu_interrupt *interrupt)
+{
+	size_t to = 0;
+
+	for (size_t share = 0; share < clu_shares(c->rows.n); share++)
+	{
+		size_t end = clu_share_first(c->rows.n, share + 1);
+
+		c->to[share] = to;
+		for (size_t i = clu_share_first(c->rows.n, share); i < end; i++)
+			to += !c->order.tied[i];
+		clu_check(interrupt);
+	}
+}
+
+static clu_status
+measure_rows(struct clu_collapse *c, clu_team *team, const clu_interrupt *interrupt,
+			 clu_error *error)
+{
+	clu_status status;
+
+	c->all = (measured) {.least = c->points.least, .low = c->points.low, .high = c->points.high};
+	clear_measured(&c->all, measured_columns(&c->rows));
+	clu_team_run(team, CLU_JOB_MEASURE, c, clu_shares(c->rows.n), interrupt);
+	status = sum_weights(c, team, interrupt, error);
+	c->points.unit = 1;
+	if (status == CLU_OK && measured_columns(&c->rows) > 0)
+		status = scale_columns(&c->points, error);
+	return status;
+}
+
+clu_status
+clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
+					clu_team *team, const clu_interrupt *interrupt, clu_error *error)
+{
+	struct clu_collapse *c = points->collapse;
+	clu_status			 status;
+
+	c->rows = *rows;
+	c->order = *order;
+	c->points = *points;
+	if (rows->w == NULL && points->n == rows->n)
+		c->points.w = NULL;
+	status = measure_rows(c, team, interrupt, error);
+	if (status != CLU_OK)
+		return status;
+	c->points.largest_weight = 0;
+	c->points.least_weight = INFINITY;
+	find_places(c, interrupt);
+	clu_team_run(team, CLU_JOB_COLLAPSE, c, clu_shares(rows->n), interrupt);
+	*points = c->points;
+	if (points->largest_weight == 1 && points->total_weight == (double) points->n)
 		points->w = NULL;
 
 	/* a row has fewer words than there are columns: largest lends itself as a buffer */

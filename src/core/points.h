@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#include "base.h"
+#include "team.h"
 
 /* Rows, in the order and number in which they came. */
 typedef struct clu_rows
@@ -92,6 +92,8 @@ typedef struct clu_points
 
 	double largest_weight;
 	double least_weight;
+
+	struct clu_collapse *collapse; /* scratch of clu_points_collapse */
 } clu_points;
 
 struct clu_order; /* order.h */
@@ -108,17 +110,23 @@ typedef struct clu_block
 } clu_block;
 
 /* Memory of the points: distinct rows, of which the sort has told the number. */
-void clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct);
+void clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, size_t distinct,
+					   int members);
 
 /*
- * Fill the points from the sorted rows.
+ * Fill the points from the sorted rows.  What the rows, the order and the points point to lies in
+ * memory that all members of the team see.
  *
  * points->rows counts a row of whole-number weight w as w rows, so that rows collapsed into
  * weights are the same data; with any other weights it is the number of rows that came.
  */
 clu_status clu_points_collapse(clu_points *points, const struct clu_order *order,
-							   const clu_rows *rows, const clu_interrupt *interrupt,
+							   const clu_rows *rows, clu_team *team, const clu_interrupt *interrupt,
 							   clu_error *error);
+
+extern const clu_task clu_measure_task;
+extern const clu_task clu_weigh_task;
+extern const clu_task clu_collapse_task;
 
 /* The power of two to divide values by, so that squares neither overflow nor vanish; mostly 1. */
 double clu_unit_for(double largest);

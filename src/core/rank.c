@@ -19,7 +19,7 @@ clu_ranks_layout(clu_ranks *ranks, clu_arena *arena, const clu_points *points)
 	size_t n = points->n, d = (size_t) points->d;
 
 	CLU_TAKE(arena, ranks->order, clu_size_product(d, n));
-	CLU_TAKE(arena, ranks->count, n < SHORT_COLUMN ? 0 : CLU_RADIX_COUNTS);
+	clu_words_layout(&ranks->words, arena, n < SHORT_COLUMN ? 0 : n, n < SHORT_COLUMN ? 0 : 1);
 	CLU_TAKE(arena, ranks->least, d);
 	CLU_TAKE(arena, ranks->most, d);
 	CLU_TAKE(arena, ranks->row, d);
@@ -99,7 +99,7 @@ sort_few(const clu_ranks *ranks, int column, uint32_t *index, size_t n)
 
 /* Sort points with the same key by what the key leaves out. */
 static void
-sort_same_key(const clu_ranks *ranks, int column, uint32_t *index, size_t n, clu_order *scratch,
+sort_same_key(const clu_ranks *ranks, int column, uint32_t *index, size_t n, clu_word_list *scratch,
 			  const clu_interrupt *interrupt)
 {
 	uint64_t		least = ranks->least[column];
@@ -115,16 +115,17 @@ sort_same_key(const clu_ranks *ranks, int column, uint32_t *index, size_t n, clu
 	{
 		uint64_t bits = clu_ordered_bits(clu_value(ranks->points, index[i], column)) - least;
 
-		scratch->key[i] = (bits & rest) << 32 | index[i];
+		scratch->word[i] = (bits & rest) << 32 | index[i];
 	}
-	sorted = clu_order_words(scratch, n, interrupt);
+	sorted = clu_words_sort(scratch, n, interrupt);
 	for (size_t i = 0; i < n; i++)
 		index[i] = (uint32_t) sorted[i];
 }
 
 /* Replace the keys of a column by its order. */
 static void
-rank_column(const clu_ranks *ranks, int column, clu_order *scratch, const clu_interrupt *interrupt)
+rank_column(const clu_ranks *ranks, int column, clu_word_list *scratch,
+			const clu_interrupt *interrupt)
 {
 	size_t			n = ranks->points->n;
 	uint32_t	   *index = ranks->order + (size_t) column * n;
@@ -132,8 +133,8 @@ rank_column(const clu_ranks *ranks, int column, clu_order *scratch, const clu_in
 	const uint64_t *sorted;
 
 	for (size_t i = 0; i < n; i++)
-		scratch->key[i] = (uint64_t) index[i] << 32 | i;
-	sorted = clu_order_words(scratch, n, interrupt);
+		scratch->word[i] = (uint64_t) index[i] << 32 | i;
+	sorted = clu_words_sort(scratch, n, interrupt);
 	for (size_t i = 0; i < n; i++)
 		index[i] = (uint32_t) sorted[i];
 	for (size_t first = 0, end; first < n && !complete; first = end)
@@ -147,13 +148,13 @@ rank_column(const clu_ranks *ranks, int column, clu_order *scratch, const clu_in
 }
 
 void
-clu_ranks_sort(clu_ranks *ranks, const clu_points *points, clu_order *scratch,
+clu_ranks_sort(clu_ranks *ranks, const clu_points *points, clu_word_list *scratch,
 			   const clu_interrupt *interrupt)
 {
 	size_t n = points->n;
 
 	ranks->points = points;
-	scratch->count = ranks->count;
+	scratch->count = ranks->words.count;
 	if (n >= SHORT_COLUMN)
 	{
 		measure_columns(ranks, interrupt);

@@ -16,18 +16,17 @@ typedef struct clu_ranks
 	uint32_t		 *order; /* d * n */
 
 	/* for the sort */
-	uint32_t *count;
-	uint64_t *least, *most; /* d: ordered bits of the values */
-	double	 *row;
+	clu_word_list words;
+	uint64_t	 *least, *most; /* d: ordered bits of the values */
+	double		 *row;
 } clu_ranks;
 
 void clu_ranks_layout(clu_ranks *ranks, clu_arena *arena, const clu_points *points);
 
 /*
- * Sort all columns.  The scratch is a clu_order whose key and spare_key have room for n;
- * its other members are not looked at.
+ * Sort all columns.  The scratch has room for n words; its other members are not looked at.
  */
-void clu_ranks_sort(clu_ranks *ranks, const clu_points *points, clu_order *scratch,
+void clu_ranks_sort(clu_ranks *ranks, const clu_points *points, clu_word_list *scratch,
 					const clu_interrupt *interrupt);
 
 #endif

@@ -7,12 +7,21 @@
 #include "fit.h"
 #include "gmm.h"
 #include "hard.h"
+#include "order.h"
 
 static const clu_task *const tasks[CLU_JOBS] = {
 	[CLU_JOB_PASS] = &clu_pass_task,
 	[CLU_JOB_FIGURES] = &clu_figures_task,
 	[CLU_JOB_GMM_FACTORS] = &clu_gmm_factor_task,
 	[CLU_JOB_GMM_REFIT] = &clu_gmm_refit_task,
+	[CLU_JOB_KEYS] = &clu_keys_task,
+	[CLU_JOB_WORDS] = &clu_words_task,
+	[CLU_JOB_COUNT_WORDS] = &clu_count_words_task,
+	[CLU_JOB_PART_WORDS] = &clu_part_words_task,
+	[CLU_JOB_SORT_PIECE] = &clu_sort_piece_task,
+	[CLU_JOB_MEASURE] = &clu_measure_task,
+	[CLU_JOB_WEIGH] = &clu_weigh_task,
+	[CLU_JOB_COLLAPSE] = &clu_collapse_task,
 };
 
 const clu_task *

@@ -24,6 +24,16 @@ typedef enum clu_job
 	CLU_JOB_FIGURES,	 /* costs and sizes of the final clusters (hard.c) */
 	CLU_JOB_GMM_FACTORS, /* the factor of a component's covariance (gmm_estep.c) */
 	CLU_JOB_GMM_REFIT,	 /* a component (gmm_mstep.c) */
+
+	/* the order of rows, and points from it */
+	CLU_JOB_KEYS,		 /* keys of a column, and their range (order.c) */
+	CLU_JOB_WORDS,		 /* words from keys */
+	CLU_JOB_COUNT_WORDS, /* words of every piece (words.c) */
+	CLU_JOB_PART_WORDS,	 /* words into their pieces */
+	CLU_JOB_SORT_PIECE,	 /* a piece of the rows (order.c) */
+	CLU_JOB_MEASURE,	 /* ranges of columns and weights (points.c) */
+	CLU_JOB_WEIGH,		 /* the sum of the weights */
+	CLU_JOB_COLLAPSE,	 /* equal rows to points */
 	CLU_JOBS
 } clu_job;
 
@@ -55,5 +65,27 @@ clu_team_members(const clu_team *team)
 /* Do all items; team may be NULL. */
 void clu_team_run(clu_team *team, clu_job job, void *work, size_t items,
 				  const clu_interrupt *interrupt);
+
+/*
+ * The items that n rows of light work are cut into: CLU_MOST_SHARES of them, or fewer where they
+ * would get too small to be worth sharing out.
+ */
+#define CLU_MOST_SHARES 64
+#define CLU_LEAST_SHARE 8192
+
+static inline size_t
+clu_shares(size_t n)
+{
+	return CLU_MAX(CLU_MIN(n / CLU_LEAST_SHARE, CLU_MOST_SHARES), 1);
+}
+
+/* Where share number begins; n for the one after the last. */
+static inline size_t
+clu_share_first(size_t n, size_t number)
+{
+	size_t shares = clu_shares(n);
+
+	return n / shares * number + CLU_MIN(number, n % shares);
+}
 
 #endif

@@ -136,10 +136,10 @@ order_rows(fitting *f, const clu_rows *view, clu_order *order)
 
 	if (f->rows->runs == 0)
 	{
-		clu_order_layout(order, &arena, view->n);
+		clu_order_layout(order, &arena, view->n, 1);
 		clu_pg_room_arena(f->room, &arena);
-		clu_order_layout(order, &arena, view->n);
-		return clu_order_sort(order, view, &f->interrupt);
+		clu_order_layout(order, &arena, view->n, 1);
+		return clu_order_sort(order, view, NULL, &f->interrupt);
 	}
 	clu_merge_layout(&merge, &arena, view->n, f->rows->runs);
 	clu_pg_room_arena(f->room, &arena);
@@ -176,11 +176,11 @@ make_points(fitting *f, int *clusters)
 	check_status(f, clu_fit_clusters(&request->options, request->k, distinct, clusters, &f->error));
 
 	CLU_TAKE(&arena, points, 1);
-	clu_points_layout(&shape, &arena, &view, distinct);
+	clu_points_layout(&shape, &arena, &view, distinct, 1);
 	clu_pg_room_arena(f->room, &arena);
 	CLU_TAKE(&arena, points, 1);
-	clu_points_layout(points, &arena, &view, distinct);
-	check_status(f, clu_points_collapse(points, &order, &view, &f->interrupt, &f->error));
+	clu_points_layout(points, &arena, &view, distinct, 1);
+	check_status(f, clu_points_collapse(points, &order, &view, NULL, &f->interrupt, &f->error));
 	for (int i = before; i < after; i++)
 		clu_pg_room_leave(f->room, i);
 	MemoryContextDelete(sorting);

@@ -62,10 +62,10 @@ sort_kept(const clu_pg_rows *rows, clu_order *order, MemoryContext context)
 	clu_rows  kept = {.x = rows->values, .n = rows->kept, .d = rows->d, .width = rows->width};
 	clu_arena arena = {0};
 
-	clu_order_layout(order, &arena, kept.n);
+	clu_order_layout(order, &arena, kept.n, 1);
 	clu_pg_arena(&arena, context);
-	clu_order_layout(order, &arena, kept.n);
-	(void) clu_order_sort(order, &kept, &clu_pg_interrupt);
+	clu_order_layout(order, &arena, kept.n, 1);
+	(void) clu_order_sort(order, &kept, NULL, &clu_pg_interrupt);
 }
 
 /* A file that ends with the state. */

@@ -495,17 +495,17 @@ exercise_points(const clu_rows *rows, clu_points *points, void **memory)
 	size_t	   distinct;
 	void	  *sorting;
 
-	clu_order_layout(&order, &arena, rows->n);
+	clu_order_layout(&order, &arena, rows->n, 1);
 	sorting = exercise_memory(arena.used);
 	arena = (clu_arena) {sorting, 0};
-	clu_order_layout(&order, &arena, rows->n);
-	distinct = clu_order_sort(&order, rows, NULL);
+	clu_order_layout(&order, &arena, rows->n, 1);
+	distinct = clu_order_sort(&order, rows, NULL, NULL);
 	arena = (clu_arena) {NULL, 0};
-	clu_points_layout(points, &arena, rows, distinct);
+	clu_points_layout(points, &arena, rows, distinct, 1);
 	*memory = exercise_memory(arena.used);
 	arena = (clu_arena) {*memory, 0};
-	clu_points_layout(points, &arena, rows, distinct);
-	status = clu_points_collapse(points, &order, rows, NULL, &error);
+	clu_points_layout(points, &arena, rows, distinct, 1);
+	status = clu_points_collapse(points, &order, rows, NULL, NULL, &error);
 	free(sorting);
 	return status;
 }

@@ -166,26 +166,32 @@ typedef struct prepared
 } prepared;
 
 static inline void
-prepare_points(prepared *p, const clu_rows *rows)
+prepare_points_in_team(prepared *p, const clu_rows *rows, clu_team *team)
 {
 	clu_arena arena = {NULL, 0};
 	clu_order order;
 
 	memset(p, 0, sizeof(*p));
-	clu_order_layout(&order, &arena, rows->n);
+	clu_order_layout(&order, &arena, rows->n, clu_team_members(team));
 	arena = (clu_arena) {test_memory(arena.used), 0};
-	clu_order_layout(&order, &arena, rows->n);
-	p->distinct = clu_order_sort(&order, rows, NULL);
+	clu_order_layout(&order, &arena, rows->n, clu_team_members(team));
+	p->distinct = clu_order_sort(&order, rows, team, NULL);
 
 	{
 		clu_arena own = {NULL, 0};
 
-		clu_points_layout(&p->points, &own, rows, p->distinct);
+		clu_points_layout(&p->points, &own, rows, p->distinct, clu_team_members(team));
 		own = (clu_arena) {p->memory = test_memory(own.used), 0};
-		clu_points_layout(&p->points, &own, rows, p->distinct);
+		clu_points_layout(&p->points, &own, rows, p->distinct, clu_team_members(team));
 	}
-	p->status = clu_points_collapse(&p->points, &order, rows, NULL, &p->error);
+	p->status = clu_points_collapse(&p->points, &order, rows, team, NULL, &p->error);
 	free(arena.base);
+}
+
+static inline void
+prepare_points(prepared *p, const clu_rows *rows)
+{
+	prepare_points_in_team(p, rows, NULL);
 }
 
 static inline void
@@ -236,7 +242,7 @@ fit_in_team(fitted *f, const clu_rows *rows, clu_algorithm algorithm, int k,
 	static const clu_interrupt never = {NULL, NULL};
 
 	memset(f, 0, sizeof(*f));
-	prepare_points(&f->data, rows);
+	prepare_points_in_team(&f->data, rows, team);
 	f->status = f->data.status;
 	f->error = f->data.error;
 	if (f->status != CLU_OK)

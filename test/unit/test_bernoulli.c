@@ -252,15 +252,15 @@ collapse(const data *set, clu_points *points, bool movable)
 	void	 *memory;
 	size_t	  distinct;
 
-	clu_order_layout(&order, &arena, rows.n);
+	clu_order_layout(&order, &arena, rows.n, 1);
 	arena = (clu_arena) {.base = memory = aligned(arena.used)};
-	clu_order_layout(&order, &arena, rows.n);
-	distinct = clu_order_sort(&order, &rows, NULL);
+	clu_order_layout(&order, &arena, rows.n, 1);
+	distinct = clu_order_sort(&order, &rows, NULL, NULL);
 	arena = (clu_arena) {0};
-	clu_points_layout(points, &arena, &rows, distinct);
+	clu_points_layout(points, &arena, &rows, distinct, 1);
 	arena = (clu_arena) {.base = aligned(arena.used)};
-	clu_points_layout(points, &arena, &rows, distinct);
-	clu_points_collapse(points, &order, &rows, NULL, NULL);
+	clu_points_layout(points, &arena, &rows, distinct, 1);
+	clu_points_collapse(points, &order, &rows, NULL, NULL, NULL);
 	free(memory);
 	return arena.base;
 }
@@ -378,14 +378,14 @@ same_points(const data *set)
 	void	  *memory = collapse(set, &packed, false);
 	bool	   same;
 
-	clu_order_layout(&order, &arena, rows.n);
+	clu_order_layout(&order, &arena, rows.n, 1);
 	arena = (clu_arena) {.base = aligned(arena.used)};
-	clu_order_layout(&order, &arena, rows.n);
-	plain.n = clu_order_sort(&order, &rows, NULL);
-	clu_points_layout(&plain, &other, &rows, plain.n);
+	clu_order_layout(&order, &arena, rows.n, 1);
+	plain.n = clu_order_sort(&order, &rows, NULL, NULL);
+	clu_points_layout(&plain, &other, &rows, plain.n, 1);
 	other = (clu_arena) {.base = aligned(other.used)};
-	clu_points_layout(&plain, &other, &rows, plain.n);
-	clu_points_collapse(&plain, &order, &rows, NULL, NULL);
+	clu_points_layout(&plain, &other, &rows, plain.n, 1);
+	clu_points_collapse(&plain, &order, &rows, NULL, NULL, NULL);
 
 	same = plain.n == packed.n && plain.rows == packed.rows &&
 		   plain.total_weight == packed.total_weight && (plain.w == NULL) == (packed.w == NULL);

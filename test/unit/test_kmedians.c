@@ -145,17 +145,17 @@ collapse(const clu_rows *rows, char **memory)
 	char	  *scratch;
 	size_t	   distinct;
 
-	clu_order_layout(&order, &arena, rows->n);
+	clu_order_layout(&order, &arena, rows->n, 1);
 	arena.base = scratch = allocate(arena.used);
 	arena.used = 0;
-	clu_order_layout(&order, &arena, rows->n);
-	distinct = clu_order_sort(&order, rows, NULL);
+	clu_order_layout(&order, &arena, rows->n, 1);
+	distinct = clu_order_sort(&order, rows, NULL, NULL);
 	arena = (clu_arena) {0};
-	clu_points_layout(&points, &arena, rows, distinct);
+	clu_points_layout(&points, &arena, rows, distinct, 1);
 	arena.base = *memory = allocate(arena.used);
 	arena.used = 0;
-	clu_points_layout(&points, &arena, rows, distinct);
-	if (clu_points_collapse(&points, &order, rows, NULL, NULL) != CLU_OK)
+	clu_points_layout(&points, &arena, rows, distinct, 1);
+	if (clu_points_collapse(&points, &order, rows, NULL, NULL, NULL) != CLU_OK)
 		abort();
 	free(scratch);
 	return points;
@@ -430,18 +430,18 @@ brute_refit(const clu_points *points, const uint32_t *label, int k, const double
 static bool
 jumps_are_followed(int kind, int weighting, size_t n, int d, int k)
 {
-	sample		s = make_sample(kind, weighting, n, d);
-	char	   *memory;
-	clu_points	points = collapse(&s.rows, &memory);
-	clu_medians medians;
-	clu_arena	arena = {0};
-	size_t		size = points.n;
-	uint64_t   *key = malloc(2 * size * sizeof(*key));
-	uint32_t   *label = malloc(2 * size * sizeof(*label));
-	clu_order	scratch = {.key = key, .spare_key = key + size, .spare = label + size};
-	double	   *center = malloc((size_t) k * (size_t) d * sizeof(double));
-	double	   *sizes = malloc((size_t) k * sizeof(double));
-	int			wrong = 0;
+	sample		  s = make_sample(kind, weighting, n, d);
+	char		 *memory;
+	clu_points	  points = collapse(&s.rows, &memory);
+	clu_medians	  medians;
+	clu_arena	  arena = {0};
+	size_t		  size = points.n;
+	uint64_t	 *key = malloc(2 * size * sizeof(*key));
+	uint32_t	 *label = malloc(2 * size * sizeof(*label));
+	clu_word_list scratch = {.word = key, .spare = key + size};
+	double		 *center = malloc((size_t) k * (size_t) d * sizeof(double));
+	double		 *sizes = malloc((size_t) k * sizeof(double));
+	int			  wrong = 0;
 
 	clu_medians_layout(&medians, &arena, &points, k);
 	arena.base = allocate(arena.used);

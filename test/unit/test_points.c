@@ -146,10 +146,10 @@ sorted_as_reference(const clu_rows *rows)
 	bool	  good = true;
 	size_t	  distinct, want_distinct = 0;
 
-	clu_order_layout(&order, &arena, rows->n);
+	clu_order_layout(&order, &arena, rows->n, 1);
 	arena = (clu_arena) {test_memory(arena.used), 0};
-	clu_order_layout(&order, &arena, rows->n);
-	distinct = clu_order_sort(&order, rows, NULL);
+	clu_order_layout(&order, &arena, rows->n, 1);
+	distinct = clu_order_sort(&order, rows, NULL, NULL);
 
 	for (size_t first = 0; first < rows->n; first = end_of_run(rows, want, first))
 		want_distinct++;

@@ -23,6 +23,107 @@ random_rows(size_t n, int d, int width, bool weighted)
 	return rows;
 }
 
+/* ---- canonical order ---- */
+
+static bool
+same_doubles(const double *a, const double *b, size_t n)
+{
+	return (a == NULL) == (b == NULL) && (a == NULL || memcmp(a, b, n * sizeof(double)) == 0);
+}
+
+static bool
+same_points(const clu_points *a, const clu_points *b)
+{
+	size_t columns = a->width == CLU_PACKED ? 0 : (size_t) a->d;
+
+	return a->n == b->n && memcmp(a->x, b->x, a->n * clu_row_size(a->d, a->width)) == 0 &&
+		   same_doubles(a->w, b->w, a->n) && same_doubles(a->largest, b->largest, columns) &&
+		   same_doubles(a->least, b->least, columns) && same_doubles(a->low, b->low, columns) &&
+		   same_doubles(a->high, b->high, columns) && same_bits(a->rows, b->rows) &&
+		   same_bits(a->total_weight, b->total_weight) && same_bits(a->unit, b->unit) &&
+		   same_bits(a->largest_weight, b->largest_weight) &&
+		   same_bits(a->least_weight, b->least_weight);
+}
+
+static void
+compare_orders(const char *name, clu_rows *rows)
+{
+	prepared alone;
+
+	prepare_points(&alone, rows);
+	for (int members = 2; members <= 5; members += 3)
+	{
+		thread_team threads;
+		prepared	together;
+
+		make_threads(&threads, members);
+		prepare_points_in_team(&together, rows, &threads.team);
+		ok(alone.status == CLU_OK && together.status == CLU_OK &&
+			   same_points(&alone.points, &together.points) && threads.shared > 0,
+		   "order of %s: the same from %d", name, members);
+		free_points(&together);
+	}
+	free_points(&alone);
+	free_rows(rows);
+}
+
+static clu_rows
+random_bits_of(size_t n, int d, bool weighted)
+{
+	size_t	  words = n * clu_words(d);
+	clu_rows  rows = {.x = test_memory(words * sizeof(uint64_t)), .n = n, .d = d};
+	uint64_t *x = (uint64_t *) rows.x;
+	uint64_t  used = ~UINT64_C(0) << (CLU_WORD_BITS - 1 - (d - 1) % CLU_WORD_BITS);
+
+	for (size_t i = 0; i < words; i++)
+		x[i] = (random_bits() & random_bits() & random_bits()) &
+			   ((i + 1) % clu_words(d) == 0 ? used : ~UINT64_C(0));
+	for (size_t i = 0; weighted && i < n; i++)
+		(rows.w == NULL ? add_weights(&rows) : (double *) rows.w)[i] = 1 + (double) random_below(5);
+	return rows;
+}
+
+static void
+test_order(void)
+{
+	clu_rows rows = random_rows(100000, 2, 8, false);
+
+	compare_orders("doubles", &rows);
+	rows = random_rows(90000, 3, 4, true);
+	compare_orders("weighted floats", &rows);
+
+	rows = random_rows(150000, 3, 8, true);
+	for (size_t i = 0; i < rows.n; i++)
+		set_value(&rows, i, 0, (double) (random_below(10) / 7));
+	compare_orders("rows with few first values", &rows);
+
+	rows = random_rows(100000, 3, 8, false);
+	for (size_t i = 0; i < rows.n; i++)
+	{
+		set_value(&rows, i, 0, 7);
+		set_value(&rows, i, 1, i % 3 == 0 ? get_value(&rows, i, 1) : -0.0);
+		set_value(&rows, i, 2, (double) random_below(4));
+	}
+	compare_orders("rows with a constant column and many equal ones", &rows);
+
+	rows = random_rows(50000, 1, 8, false);
+	for (size_t i = 0; i < rows.n; i++)
+		set_value(&rows, i, 0, i == 7 ? 1e300 : 1 + 0x1p-52 * (double) random_below(99999));
+	compare_orders("values close together but one", &rows);
+
+	rows = make_rows(40000, 2, 8);
+	for (size_t i = 0; i < rows.n; i++)
+		set_value(&rows, i, 0, 1), set_value(&rows, i, 1, 2);
+	compare_orders("equal rows", &rows);
+
+	rows = random_bits_of(60000, 20, false);
+	compare_orders("bits", &rows);
+	rows = random_bits_of(40000, 150, true);
+	compare_orders("weighted bits of several words", &rows);
+}
+
+/* ---- fits ---- */
+
 /* By one and by several; the models of several clusters need not be of several shares. */
 static void
 compare_teams(const char *name, const clu_rows *rows, int k, const clu_options *options)
@@ -70,6 +171,7 @@ int
 main(void)
 {
 	clu_kernel_choose();
+	test_order();
 	test_kmeans();
 	return finish_tests();
 }
