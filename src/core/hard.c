@@ -17,7 +17,7 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 	hard->metric = metric;
 	clu_frame_layout(&hard->frame, arena, d);
 	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, clu_team_members(fit->team));
-	clu_seed_layout(&hard->seeder, arena, metric, n, k, d);
+	clu_seed_layout(&hard->seeder, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_exchange_layout(&hard->exchange, arena, k, d);
 	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
 	CLU_TAKE(arena, hard->row, (size_t) d);
@@ -55,7 +55,8 @@ clu_hard_start(clu_fit *fit, clu_random *random)
 	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
 		clu_seed_random(&hard->seeder, fit->points, fit->model.center, random, fit->interrupt);
 	else
-		clu_seed_plusplus(&hard->seeder, fit->points, fit->model.center, random, fit->interrupt);
+		clu_seed_plusplus(&hard->seeder, fit->points, fit->model.center, random, fit->team,
+						  fit->interrupt);
 }
 
 void

@@ -15,19 +15,43 @@
 
 #define MOST_CANDIDATES 32 /* 2 + ln(2^31) is 23 */
 
-typedef struct seeding
+/* Less than that many terms of distances are not worth asking others for help. */
+#define WORTH_SHARING 1e6
+#define TERMS_OF_A_LOOK 8 /* what it takes to look at a point and its cost */
+
+typedef struct clu_seeding
 {
 	clu_seeder			*s;
 	const clu_points	*points;
 	double				*center;
 	int					 found; /* centres so far */
 	size_t				 used;	/* of member */
+	double				 work;	/* terms of distances, in the latest look at the candidates */
 	clu_random			*random;
+	clu_team			*team;
 	const clu_interrupt *interrupt;
+
+	/* the centre that is taken: as a candidate its number, or -1 */
+	int candidate;
+
+	/* the points of lists that are shared out, and where every share begins */
+	size_t shared;
+	int	   list[CLU_MOST_SHARES];
+	size_t offset[CLU_MOST_SHARES];
 } seeding;
 
+static void
+layout_member(clu_seed_member *own, clu_arena *arena, size_t candidates, size_t d)
+{
+	CLU_TAKE(arena, own->panel, d * CLU_LANES);
+	CLU_TAKE(arena, own->distance, candidates * CLU_LANES);
+	CLU_TAKE(arena, own->active, d * candidates);
+	CLU_TAKE(arena, own->gain, candidates);
+}
+
 void
-clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, int k, int d)
+clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, int k, int d,
+				int members)
 {
 	size_t dims = (size_t) d;
 
@@ -43,14 +67,51 @@ clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, in
 	CLU_TAKE(arena, s->farthest, (size_t) k);
 	CLU_TAKE(arena, s->chosen, (size_t) k);
 	CLU_TAKE(arena, s->candidate, dims * (size_t) s->candidates);
-	CLU_TAKE(arena, s->active, dims * (size_t) s->candidates);
-	CLU_TAKE(arena, s->between, (size_t) s->candidates);
 	CLU_TAKE(arena, s->gain, (size_t) s->candidates);
-	CLU_TAKE(arena, s->panel, dims * CLU_LANES);
 	CLU_TAKE(arena, s->distance, (size_t) s->candidates * CLU_LANES);
+	CLU_TAKE(arena, s->within, (size_t) k);
+	CLU_TAKE(arena, s->left, (size_t) k);
 	s->keeps = s->candidates * 4 <= d; /* the memory is a quarter of that of the points */
 	CLU_TAKE(arena, s->kept, s->keeps ? clu_size_product((size_t) s->candidates, n) : 0);
 	CLU_TAKE(arena, s->row, dims);
+	CLU_TAKE(arena, s->seeding, 1);
+	CLU_TAKE(arena, s->own, (size_t) members);
+	for (int m = 0; m < members; m++)
+	{
+		clu_seed_member unused;
+
+		layout_member(s->own == NULL ? &unused : &s->own[m], arena, (size_t) s->candidates, dims);
+	}
+}
+
+/* The team, where there is so much to do that it pays. */
+static clu_team *
+helpers(const seeding *at, double work)
+{
+	return work >= WORTH_SHARING ? at->team : NULL;
+}
+
+/* Cut the lists that are within reach, of so many points, into shares. */
+static void
+cut_lists(seeding *at, size_t points)
+{
+	const clu_seeder *s = at->s;
+	size_t			  before = 0, share = 0;
+
+	at->shared = points;
+	for (int list = 0; list < at->found; list++)
+	{
+		if (!(s->within[list] < INFINITY))
+			continue;
+		for (;
+			 share < clu_shares(points) && clu_share_first(points, share) < before + s->count[list];
+			 share++)
+		{
+			at->list[share] = list;
+			at->offset[share] = clu_share_first(points, share) - before;
+		}
+		before += s->count[list];
+	}
 }
 
 static void
@@ -76,86 +137,148 @@ reach(const seeding *at, const double *candidate, int list)
 
 /* Add what the queued points gain by each of the active candidates. */
 static void
-add_gains(seeding *at, const uint32_t *queue, int n, const int *which, int active)
+add_gains(const seeding *at, clu_seed_member *own, const uint32_t *queue, int n, const int *which,
+		  int active)
 {
-	clu_seeder *s = at->s;
+	const clu_seeder *s = at->s;
 
-	clu_panel_fill(s->panel, at->points->x, at->points->width, s->d, queue, n);
-	clu_kernel->distances(s->metric, s->panel, s->d, s->active, active, s->distance);
+	clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
+	clu_kernel->distances(s->metric, own->panel, s->d, own->active, active, own->distance);
+	own->work += (double) n * active * s->d;
 	for (int a = 0; a < active; a++)
 	{
 		double gain = 0;
 
 		for (int lane = 0; lane < n; lane++)
 		{
-			double less = s->cost[queue[lane]] - s->distance[a * CLU_LANES + lane];
+			double less = s->cost[queue[lane]] - own->distance[a * CLU_LANES + lane];
 
 			if (less > 0)
 				gain += clu_weight(at->points->w, queue[lane]) * less;
 		}
 		for (int lane = 0; lane < n && s->keeps; lane++)
 			s->kept[(size_t) which[a] * at->points->n + queue[lane]] =
-				s->distance[a * CLU_LANES + lane];
-		s->gain[which[a]] += gain;
+				own->distance[a * CLU_LANES + lane];
+		own->gain[which[a]] += gain;
 	}
 }
 
+/* Of the list, only so many points from the offset on. */
 static void
-gains_from_list(seeding *at, int list, int candidates)
+gains_from_list(const seeding *at, clu_seed_member *own, int list, size_t offset, size_t n,
+				const clu_interrupt *interrupt)
 {
-	clu_seeder *s = at->s;
-	uint32_t	queue[CLU_LANES];
-	int			which[MOST_CANDIDATES], active = 0, queued = 0;
-	double		least = INFINITY;
-	size_t		d = (size_t) s->d;
+	const clu_seeder *s = at->s;
+	const uint32_t	 *member = s->member + s->first[list] + offset;
+	uint32_t		  queue[CLU_LANES];
+	int				  which[MOST_CANDIDATES], active = 0, queued = 0;
+	double			  least = INFINITY;
+	size_t			  d = (size_t) s->d;
 
-	for (int c = 0; c < candidates; c++)
+	own->work += (double) s->candidates * s->d;
+	for (int c = 0; c < s->candidates; c++)
 	{
 		double within = reach(at, s->candidate + (size_t) c * d, list);
 
 		if (within >= s->farthest[list])
 			continue;
 		least = fmin(least, within);
-		memcpy(s->active + (size_t) active * d, s->candidate + (size_t) c * d, d * sizeof(double));
+		memcpy(own->active + (size_t) active * d, s->candidate + (size_t) c * d,
+			   d * sizeof(double));
 		which[active++] = c;
 	}
 	if (active == 0)
 		return;
-	for (size_t i = 0; i < s->count[list]; i++)
+	own->work += (double) n * TERMS_OF_A_LOOK;
+	for (size_t i = 0; i < n; i++)
 	{
-		uint32_t point = s->member[s->first[list] + i];
+		uint32_t point = member[i];
 
 		if (s->cost[point] <= least)
 			continue;
 		queue[queued++] = point;
 		if (queued == CLU_LANES)
 		{
-			add_gains(at, queue, queued, which, active);
+			add_gains(at, own, queue, queued, which, active);
 			queued = 0;
-			clu_check(at->interrupt);
+			clu_check(interrupt);
 		}
 	}
 	if (queued > 0)
-		add_gains(at, queue, queued, which, active);
+		add_gains(at, own, queue, queued, which, active);
+}
+
+static void
+gains_from_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const seeding	 *at = work;
+	const clu_seeder *s = at->s;
+	clu_seed_member	 *own = &s->own[member];
+	size_t left = clu_share_first(at->shared, item + 1) - clu_share_first(at->shared, item);
+	size_t offset = at->offset[item];
+
+	own->work = 0;
+	memset(own->gain, 0, (size_t) s->candidates * sizeof(double));
+	for (int list = at->list[item]; left > 0; list++)
+	{
+		size_t n = CLU_MIN(s->count[list] - offset, left);
+
+		gains_from_list(at, own, list, offset, n, interrupt);
+		left -= n;
+		offset = 0;
+	}
+}
+
+static void
+collect_gains(void *work, size_t item, int member)
+{
+	seeding				  *at = work;
+	const clu_seed_member *own = &at->s->own[member];
+
+	(void) item;
+	at->work += own->work;
+	for (int c = 0; c < at->s->candidates; c++)
+		at->s->gain[c] += own->gain[c];
+}
+
+const clu_task clu_gains_task = {gains_from_share, collect_gains};
+
+static void
+find_gains(seeding *at)
+{
+	clu_seeder *s = at->s;
+	clu_team   *team = helpers(at, at->work); /* most likely about as much as last time */
+
+	at->work = 0;
+	memset(s->gain, 0, (size_t) s->candidates * sizeof(double));
+	memset(s->within, 0, (size_t) at->found * sizeof(double));
+	cut_lists(at, at->points->n);
+	clu_team_run(team, CLU_JOB_GAINS, at, clu_shares(at->shared), at->interrupt);
 }
 
 /* ---- taking a centre ---- */
 
 /*
- * Close the gaps that moved points left in member, when the new list might not fit behind the
- * others.  Lists lie in the order of their numbers, so each moves down or stays.
+ * What the new centre reaches.  Close the gaps that moved points left in member, when the new
+ * list might not fit behind the others.  Lists lie in the order of their numbers, so each moves
+ * down or stays.  Returns the number of points that may move.
  */
-static void
+static size_t
 make_room(seeding *at, const double *center)
 {
 	clu_seeder *s = at->s;
 	size_t		most = 0, to = 0;
 
 	for (int list = 0; list < at->found; list++)
-		if (reach(at, center, list) < s->farthest[list])
+	{
+		s->within[list] = reach(at, center, list);
+		if (s->within[list] < s->farthest[list])
 			most += s->count[list];
+		else
+			s->within[list] = INFINITY;
+	}
 	if (at->used + most <= 2 * at->points->n)
-		return;
+		return most;
 	for (int list = 0; list < at->found; list++)
 	{
 		memmove(s->member + to, s->member + s->first[list], s->count[list] * sizeof(uint32_t));
@@ -163,37 +286,40 @@ make_room(seeding *at, const double *center)
 		to += s->count[list];
 	}
 	at->used = to;
+	return most;
 }
 
 /* What the new centre costs the queued points: as a candidate it may have been asked already. */
 static void
-fresh_distances(seeding *at, const uint32_t *queue, int n, const double *center, int candidate)
+fresh_distances(const seeding *at, clu_seed_member *own, const uint32_t *queue, int n)
 {
-	clu_seeder *s = at->s;
+	const clu_seeder *s = at->s;
 
-	if (s->keeps && candidate >= 0)
+	if (s->keeps && at->candidate >= 0)
 	{
 		for (int lane = 0; lane < n; lane++)
-			s->distance[lane] = s->kept[(size_t) candidate * at->points->n + queue[lane]];
+			own->distance[lane] = s->kept[(size_t) at->candidate * at->points->n + queue[lane]];
 		return;
 	}
-	clu_panel_fill(s->panel, at->points->x, at->points->width, s->d, queue, n);
-	clu_kernel->distances(s->metric, s->panel, s->d, center, 1, s->distance);
+	clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
+	clu_kernel->distances(s->metric, own->panel, s->d,
+						  at->center + (size_t) at->found * (size_t) s->d, 1, own->distance);
 }
 
-/* Move the points of a list that are nearer to the new centre into the new list. */
+/*
+ * Of some points of a list, those that are nearer to the new centre move to where moved points
+ * go; the others close their ranks.
+ */
 static void
-take_from_list(seeding *at, int list, const double *center, int fresh, int candidate)
+take_from_list(const seeding *at, clu_seed_member *own, uint32_t *member, size_t count,
+			   double within, uint32_t *moved, const clu_interrupt *interrupt)
 {
-	clu_seeder *s = at->s;
-	uint32_t   *member = s->member + s->first[list];
-	uint32_t	queue[CLU_LANES];
-	size_t		kept = 0, read = 0, count = s->count[list];
-	double		within = reach(at, center, list);
+	const clu_seeder *s = at->s;
+	uint32_t		  queue[CLU_LANES];
+	size_t			  read = 0;
 
-	if (within >= s->farthest[list])
-		return;
-	s->potential[list] = s->farthest[list] = 0;
+	own->kept = 0;
+	own->kept_potential = own->kept_farthest = 0;
 	while (read < count)
 	{
 		int queued = 0;
@@ -206,34 +332,109 @@ take_from_list(seeding *at, int list, const double *center, int fresh, int candi
 				queue[queued++] = point;
 			else
 			{
-				s->potential[list] += clu_weight(at->points->w, point) * s->cost[point];
-				s->farthest[list] = fmax(s->farthest[list], s->cost[point]);
-				member[kept++] = point;
+				own->kept_potential += clu_weight(at->points->w, point) * s->cost[point];
+				own->kept_farthest = fmax(own->kept_farthest, s->cost[point]);
+				member[own->kept++] = point;
 			}
 		}
 		if (queued == 0)
 			break;
-		fresh_distances(at, queue, queued, center, candidate);
+		fresh_distances(at, own, queue, queued);
 		for (int lane = 0; lane < queued; lane++)
 		{
 			uint32_t point = queue[lane];
-			bool	 moves = s->distance[lane] < s->cost[point];
-			int		 to = moves ? fresh : list;
+			double	 w = clu_weight(at->points->w, point);
 
-			if (moves)
+			if (own->distance[lane] < s->cost[point])
 			{
-				s->cost[point] = s->distance[lane];
-				s->member[s->first[fresh] + s->count[fresh]++] = point;
+				s->cost[point] = own->distance[lane];
+				moved[own->moved++] = point;
+				own->moved_potential += w * s->cost[point];
+				own->moved_farthest = fmax(own->moved_farthest, s->cost[point]);
 			}
 			else
-				member[kept++] = point;
-			s->potential[to] += clu_weight(at->points->w, point) * s->cost[point];
-			s->farthest[to] = fmax(s->farthest[to], s->cost[point]);
+			{
+				member[own->kept++] = point;
+				own->kept_potential += w * s->cost[point];
+				own->kept_farthest = fmax(own->kept_farthest, s->cost[point]);
+			}
 		}
-		clu_check(at->interrupt);
+		clu_check(interrupt);
 	}
-	s->count[list] = kept;
 }
+
+/*
+ * Lists that begin in the share are brought up to date, as far as they lie in it; what is left of the one
+ * that began earlier waits for its turn, and so do the points that moved: behind all lists, where they can
+ * lie at most.
+ */
+static void
+take_from_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const seeding	*at = work;
+	clu_seeder		*s = at->s;
+	clu_seed_member *own = &s->own[member];
+	size_t			 first = clu_share_first(at->shared, item);
+	size_t			 left = clu_share_first(at->shared, item + 1) - first;
+	size_t			 offset = at->offset[item], waiting = 0;
+	double			 waiting_potential = 0, waiting_farthest = 0;
+
+	own->moved = 0;
+	own->moved_potential = own->moved_farthest = 0;
+	for (int list = at->list[item]; left > 0; list++)
+	{
+		size_t n;
+
+		if (!(s->within[list] < INFINITY))
+			continue;
+		n = CLU_MIN(s->count[list] - offset, left);
+		take_from_list(at, own, s->member + s->first[list] + offset, n, s->within[list],
+					   s->member + at->used + first, interrupt);
+		if (offset > 0)
+		{
+			waiting = own->kept;
+			waiting_potential = own->kept_potential;
+			waiting_farthest = own->kept_farthest;
+		}
+		else
+		{
+			s->left[list] = own->kept;
+			s->potential[list] = own->kept_potential;
+			s->farthest[list] = own->kept_farthest;
+		}
+		left -= n;
+		offset = 0;
+	}
+	own->kept = waiting;
+	own->kept_potential = waiting_potential;
+	own->kept_farthest = waiting_farthest;
+}
+
+/* Put what waited for its turn where it belongs. */
+static void
+collect_share(void *work, size_t item, int member)
+{
+	seeding				  *at = work;
+	clu_seeder			  *s = at->s;
+	const clu_seed_member *own = &s->own[member];
+	int					   list = at->list[item], fresh = at->found;
+	uint32_t			  *end = s->member + s->first[fresh] + s->count[fresh];
+
+	memmove(end, s->member + at->used + clu_share_first(at->shared, item),
+			own->moved * sizeof(uint32_t));
+	s->count[fresh] += own->moved;
+	s->potential[fresh] += own->moved_potential;
+	s->farthest[fresh] = fmax(s->farthest[fresh], own->moved_farthest);
+	if (at->offset[item] == 0)
+		return;
+	end = s->member + s->first[list] + s->left[list];
+	memmove(end, s->member + s->first[list] + at->offset[item], own->kept * sizeof(uint32_t));
+	s->left[list] += own->kept;
+	s->potential[list] += own->kept_potential;
+	s->farthest[list] = fmax(s->farthest[list], own->kept_farthest);
+}
+
+const clu_task clu_take_center_task = {take_from_share, collect_share};
 
 static void
 take_center(seeding *at, uint32_t point, int candidate)
@@ -241,51 +442,89 @@ take_center(seeding *at, uint32_t point, int candidate)
 	clu_seeder *s = at->s;
 	int			fresh = at->found;
 	double	   *center = at->center + (size_t) fresh * (size_t) s->d;
+	size_t		most;
 
 	copy_point(at, point, center);
 	s->chosen[fresh] = point;
-	make_room(at, center);
+	at->candidate = candidate;
+	most = make_room(at, center);
 	s->first[fresh] = at->used;
 	s->count[fresh] = 0;
 	s->potential[fresh] = s->farthest[fresh] = 0;
+	if (most > 0)
+	{
+		cut_lists(at, most);
+		clu_team_run(helpers(at, (double) most * (s->d + TERMS_OF_A_LOOK)), CLU_JOB_TAKE_CENTER, at,
+					 clu_shares(most), at->interrupt);
+	}
 	for (int list = 0; list < at->found; list++)
-		take_from_list(at, list, center, fresh, candidate);
+		if (s->within[list] < INFINITY)
+			s->count[list] = s->left[list];
 	at->used += s->count[fresh];
 	at->found++;
 }
+
+/* Costs at the first centre, of a share of the points. */
+static void
+first_costs(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const seeding	*at = work;
+	clu_seeder		*s = at->s;
+	clu_seed_member *own = &s->own[member];
+	size_t			 end = clu_share_first(at->points->n, item + 1);
+
+	own->kept_potential = own->kept_farthest = 0;
+	for (size_t i = clu_share_first(at->points->n, item); i < end; i += CLU_LANES)
+	{
+		uint32_t queue[CLU_LANES];
+		int		 n = (int) CLU_MIN(end - i, CLU_LANES);
+
+		for (int lane = 0; lane < n; lane++)
+			queue[lane] = (uint32_t) i + (uint32_t) lane;
+		clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
+		clu_kernel->distances(s->metric, own->panel, s->d, at->center, 1, own->distance);
+		for (int lane = 0; lane < n; lane++)
+		{
+			double cost = own->distance[lane];
+
+			s->member[queue[lane]] = queue[lane];
+			s->cost[queue[lane]] = cost;
+			own->kept_potential += clu_weight(at->points->w, queue[lane]) * cost;
+			own->kept_farthest = fmax(own->kept_farthest, cost);
+		}
+		if (i % 4096 < CLU_LANES)
+			clu_check(interrupt);
+	}
+}
+
+static void
+collect_first_costs(void *work, size_t item, int member)
+{
+	const seeding		  *at = work;
+	const clu_seed_member *own = &at->s->own[member];
+
+	(void) item;
+	at->s->potential[0] += own->kept_potential;
+	at->s->farthest[0] = fmax(at->s->farthest[0], own->kept_farthest);
+}
+
+const clu_task clu_first_center_task = {first_costs, collect_first_costs};
 
 static void
 take_first_center(seeding *at, uint32_t point)
 {
 	clu_seeder *s = at->s;
+	size_t		n = at->points->n;
 
 	copy_point(at, point, at->center);
 	s->chosen[0] = point;
 	s->first[0] = 0;
-	s->count[0] = at->points->n;
+	s->count[0] = n;
 	s->potential[0] = s->farthest[0] = 0;
 	at->found = 1;
-	at->used = at->points->n;
-	for (size_t i = 0; i < at->points->n; i += CLU_LANES)
-	{
-		uint32_t queue[CLU_LANES];
-		int		 n = (int) CLU_MIN(at->points->n - i, CLU_LANES);
-
-		for (int lane = 0; lane < n; lane++)
-			queue[lane] = (uint32_t) i + (uint32_t) lane;
-		clu_panel_fill(s->panel, at->points->x, at->points->width, s->d, queue, n);
-		clu_kernel->distances(s->metric, s->panel, s->d, at->center, 1, s->distance);
-		for (int lane = 0; lane < n; lane++)
-		{
-			double cost = s->distance[lane];
-
-			s->member[queue[lane]] = queue[lane];
-			s->cost[queue[lane]] = cost;
-			s->potential[0] += clu_weight(at->points->w, queue[lane]) * cost;
-			s->farthest[0] = fmax(s->farthest[0], cost);
-		}
-		clu_check_row(at->interrupt, i, s->d);
-	}
+	at->used = n;
+	at->work = (double) n * (s->d + TERMS_OF_A_LOOK);
+	clu_team_run(helpers(at, at->work), CLU_JOB_FIRST_CENTER, at, clu_shares(n), at->interrupt);
 }
 
 /* ---- drawing ---- */
@@ -374,10 +613,8 @@ take_best_candidate(seeding *at)
 		clu_check(at->interrupt);
 		drawn[c] = draw_by_cost(at);
 		copy_point(at, drawn[c], s->candidate + (size_t) c * (size_t) s->d);
-		s->gain[c] = 0;
 	}
-	for (int list = 0; list < at->found; list++)
-		gains_from_list(at, list, s->candidates);
+	find_gains(at);
 	for (int c = 1; c < s->candidates; c++)
 		if (s->gain[c] > s->gain[best])
 			best = c;
@@ -389,15 +626,20 @@ take_best_candidate(seeding *at)
 
 void
 clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, double *center, clu_random *random,
-				  const clu_interrupt *interrupt)
+				  clu_team *team, const clu_interrupt *interrupt)
 {
-	seeding at = {
-		.s = seeder, .points = points, .center = center, .random = random, .interrupt = interrupt};
+	seeding *at = seeder->seeding;
 
-	take_first_center(&at, draw_by_weight(&at));
-	while (at.found < seeder->k)
+	*at = (seeding) {.s = seeder,
+					 .points = points,
+					 .center = center,
+					 .random = random,
+					 .team = team,
+					 .interrupt = interrupt};
+	take_first_center(at, draw_by_weight(at));
+	while (at->found < seeder->k)
 	{
-		take_best_candidate(&at);
+		take_best_candidate(at);
 		clu_check(interrupt);
 	}
 }

@@ -12,6 +12,9 @@
  * point, and single points by their own distance (Raff, "Exact Acceleration of K-Means++ and
  * K-Means||", IJCAI 2021).  The choice is the same as without; the work falls from
  * n * k * candidates distances to little more than n * log k of them.
+ *
+ * The lists, laid end to end, are cut into shares of equally many points for the members of a
+ * team.  Sums are those of the shares, added up in turn, with a team or without.
  */
 #ifndef CLU_SEED_H
 #define CLU_SEED_H
@@ -19,6 +22,21 @@
 #include "kernel.h"
 #include "points.h"
 #include "random.h"
+
+/* What a member of a team needs for itself, and found out about its share of the work. */
+typedef struct clu_seed_member
+{
+	double *panel;	  /* 32 * d */
+	double *distance; /* 32 * candidates */
+	double *active;	  /* candidates * d: those that may reach the list at hand */
+	double *gain;	  /* candidates */
+	double	work;	  /* terms of distances */
+
+	/* in taking a centre: of the list that an earlier share begins, and of the new one */
+	size_t kept, moved;
+	double kept_potential, moved_potential;
+	double kept_farthest, moved_farthest;
+} clu_seed_member;
 
 typedef struct clu_seeder
 {
@@ -39,23 +57,29 @@ typedef struct clu_seeder
 
 	/* scratch */
 	double *candidate; /* candidates * d */
-	double *active;	   /* candidates * d: those that may reach the list at hand */
-	double *between;   /* candidates: distance to the centre of the list */
 	double *gain;	   /* candidates */
-	double *panel;	   /* 32 * d */
 	double *distance;  /* 32 * candidates */
+	double *within;	   /* k: the new centre's reach, INFINITY where it has none in the list */
+	size_t *left;	   /* k: what is left in the list */
 	double *kept;	   /* candidates * n: what each costs the points in its reach; see keeps */
 	bool	keeps;	   /* reading the points again would take longer */
 	double *row;	   /* d */
+
+	struct clu_seeding *seeding; /* as the members of the team see it */
+	clu_seed_member	   *own;	 /* one for every member */
 } clu_seeder;
 
 void clu_seed_layout(clu_seeder *seeder, clu_arena *arena, clu_metric metric, size_t n, int k,
-					 int d);
+					 int d, int members);
 
 /* Fill center (k * d) with k distinct points; there must be that many. */
 void clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, double *center,
-					   clu_random *random, const clu_interrupt *interrupt);
+					   clu_random *random, clu_team *team, const clu_interrupt *interrupt);
 void clu_seed_random(clu_seeder *seeder, const clu_points *points, double *center,
 					 clu_random *random, const clu_interrupt *interrupt);
+
+extern const clu_task clu_first_center_task;
+extern const clu_task clu_gains_task;
+extern const clu_task clu_take_center_task;
 
 #endif

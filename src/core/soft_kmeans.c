@@ -79,7 +79,8 @@ layout(clu_fit *fit, clu_arena *arena)
 	fit->state = state;
 	if (state == NULL)
 		state = &measured;
-	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, fit->points->n, fit->model.k, fit->model.d);
+	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, fit->points->n, fit->model.k, fit->model.d,
+					clu_team_members(fit->team));
 	CLU_TAKE(arena, state->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, state->weight, k);
 	state->members = clu_team_members(fit->team);
@@ -115,7 +116,8 @@ start(clu_fit *fit, clu_random *random)
 	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
 		clu_seed_random(&state->seeder, fit->points, fit->model.center, random, fit->interrupt);
 	else
-		clu_seed_plusplus(&state->seeder, fit->points, fit->model.center, random, fit->interrupt);
+		clu_seed_plusplus(&state->seeder, fit->points, fit->model.center, random, NULL,
+						  fit->interrupt);
 }
 
 static void

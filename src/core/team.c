@@ -22,6 +22,9 @@ static const clu_task *const tasks[CLU_JOBS] = {
 	[CLU_JOB_MEASURE] = &clu_measure_task,
 	[CLU_JOB_WEIGH] = &clu_weigh_task,
 	[CLU_JOB_COLLAPSE] = &clu_collapse_task,
+	[CLU_JOB_FIRST_CENTER] = &clu_first_center_task,
+	[CLU_JOB_GAINS] = &clu_gains_task,
+	[CLU_JOB_TAKE_CENTER] = &clu_take_center_task,
 };
 
 const clu_task *

@@ -34,6 +34,11 @@ typedef enum clu_job
 	CLU_JOB_MEASURE,	 /* ranges of columns and weights (points.c) */
 	CLU_JOB_WEIGH,		 /* the sum of the weights */
 	CLU_JOB_COLLAPSE,	 /* equal rows to points */
+
+	/* starting centres (seed.c) */
+	CLU_JOB_FIRST_CENTER, /* costs at the first one */
+	CLU_JOB_GAINS,		  /* what candidates would gain */
+	CLU_JOB_TAKE_CENTER,  /* points to the list of a new one */
 	CLU_JOBS
 } clu_job;
 

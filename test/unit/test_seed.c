@@ -27,9 +27,9 @@ begin_seeding(seeded *s, clu_metric metric, clu_rows rows, int k)
 	memset(s, 0, sizeof(*s));
 	s->rows = rows;
 	prepare_points(&s->data, &s->rows);
-	clu_seed_layout(&s->seeder, &s->arena, metric, s->data.points.n, k, rows.d);
+	clu_seed_layout(&s->seeder, &s->arena, metric, s->data.points.n, k, rows.d, 1);
 	s->arena = (clu_arena) {test_memory(s->arena.used), 0};
-	clu_seed_layout(&s->seeder, &s->arena, metric, s->data.points.n, k, rows.d);
+	clu_seed_layout(&s->seeder, &s->arena, metric, s->data.points.n, k, rows.d, 1);
 	s->center = test_memory((size_t) k * (size_t) rows.d * sizeof(double));
 	s->row = test_memory((size_t) rows.d * sizeof(double));
 }
@@ -237,7 +237,7 @@ seeding_is_right(clu_metric metric, clu_rows rows, int k, int64_t seed)
 			want = plain_choice(&s, found - 1, &before);
 		}
 		s.seeder.k = found;
-		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL);
+		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL, NULL);
 		open += found > 1 && want == UINT32_MAX;
 		good = (want == UINT32_MAX || s.seeder.chosen[found - 1] == want) &&
 			   lists_are_right(&s, found);
@@ -375,7 +375,7 @@ test_probabilities(clu_metric metric, bool weighted)
 	{
 		clu_random random = clu_random_start(seed, 1);
 
-		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL);
+		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL, NULL);
 		count[s.seeder.chosen[0] * POINTS + s.seeder.chosen[1]]++;
 	}
 	ok(s.seeder.candidates == 2 && counts_fit(count, probability, POINTS * POINTS, total),
@@ -453,7 +453,7 @@ test_distinct(void)
 		}
 		k = 1 + (int) random_below(50);
 		begin_seeding(&s, CLU_SQUARED, rows, k);
-		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL);
+		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL, NULL);
 		plusplus = plusplus && all_distinct(&s, k);
 		clu_seed_random(&s.seeder, &s.data.points, s.center, &random, NULL);
 		at_random = at_random && all_distinct(&s, k);

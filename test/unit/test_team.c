@@ -148,15 +148,24 @@ compare_teams(const char *name, const clu_rows *rows, int k, const clu_options *
 static void
 test_kmeans(void)
 {
-	clu_options once = default_options();
+	clu_options once = default_options(), one_step = default_options();
 	clu_rows	rows = random_rows(30000, 3, 8, false);
 
 	once.value[CLU_MAX_ITER].integer = 20;
+	one_step.value[CLU_MAX_ITER].integer = 1;
 	compare_teams("K-means", &rows, 14, &once);
 	free_rows(&rows);
 
 	rows = random_rows(20000, 2, 4, true);
 	compare_teams("K-means of weighted floats", &rows, 5, &once);
+	free_rows(&rows);
+
+	/* work enough for the seeding to be shared out; with distances kept, and without */
+	rows = random_rows(60000, 16, 8, true);
+	compare_teams("K-means of many starting centres", &rows, 30, &one_step);
+	free_rows(&rows);
+	rows = random_rows(120000, 4, 4, false);
+	compare_teams("K-means of many starting centres of few columns", &rows, 30, &one_step);
 	free_rows(&rows);
 
 	/* sums of such values have no room in fixed point numbers */
