@@ -106,6 +106,29 @@ find_room(fitting *f)
 
 /* ---- points ---- */
 
+/* A copy of rows in memory that workers see. */
+static void
+share_rows(fitting *f, clu_rows *view)
+{
+	Size	  size = clu_row_size(view->d, view->width);
+	Size	  weights = view->w == NULL ? 0 : view->n;
+	clu_arena arena = {0};
+	char	 *x;
+	double	 *w;
+
+	clu_arena_take(&arena, view->n, size);
+	clu_arena_take(&arena, weights, sizeof(double));
+	clu_pg_room_arena(f->room, &arena);
+	x = clu_arena_take(&arena, view->n, size);
+	w = clu_arena_take(&arena, weights, sizeof(double));
+	memcpy(x, view->x, view->n * size);
+	view->x = x;
+	if (weights == 0)
+		return;
+	memcpy(w, view->w, weights * sizeof(double));
+	view->w = w;
+}
+
 /* The rows as the core sees them. */
 static clu_rows
 view_rows(fitting *f)
@@ -117,7 +140,9 @@ view_rows(fitting *f)
 	{
 		view.x = rows->values;
 		view.w = rows->weights;
-		view.movable = f->workers == NULL; /* who don't see them */
+		view.movable = true;
+		if (f->workers != NULL)
+			share_rows(f, &view);
 		return view;
 	}
 	view.x = clu_pg_room_map(f->room, rows->value_file);
@@ -131,15 +156,16 @@ view_rows(fitting *f)
 static Size
 order_rows(fitting *f, const clu_rows *view, clu_order *order)
 {
+	clu_team *team = clu_pg_workers_team(f->workers);
 	clu_arena arena = {0};
 	clu_merge merge;
 
 	if (f->rows->runs == 0)
 	{
-		clu_order_layout(order, &arena, view->n, 1);
+		clu_order_layout(order, &arena, view->n, clu_team_members(team));
 		clu_pg_room_arena(f->room, &arena);
-		clu_order_layout(order, &arena, view->n, 1);
-		return clu_order_sort(order, view, NULL, &f->interrupt);
+		clu_order_layout(order, &arena, view->n, clu_team_members(team));
+		return clu_order_sort(order, view, team, &f->interrupt);
 	}
 	clu_merge_layout(&merge, &arena, view->n, f->rows->runs);
 	clu_pg_room_arena(f->room, &arena);
@@ -160,10 +186,12 @@ static clu_points *
 make_points(fitting *f, int *clusters)
 {
 	const clu_pg_request *request = f->request;
+	clu_team			 *team = clu_pg_workers_team(f->workers);
+	int					  members = clu_team_members(team);
 	MemoryContext old, sorting = AllocSetContextCreate(CurrentMemoryContext, "clustering order",
 													   ALLOCSET_SMALL_SIZES);
 	clu_rows	  view = view_rows(f);
-	int			  before = f->room->files, after;
+	int			  rows = f->room->files, ordered; /* files up to there */
 	clu_arena	  arena = {0};
 	clu_points	  shape, *points;
 	clu_order	  order;
@@ -172,16 +200,18 @@ make_points(fitting *f, int *clusters)
 	old = MemoryContextSwitchTo(sorting);
 	distinct = order_rows(f, &view, &order);
 	MemoryContextSwitchTo(old);
-	after = f->room->files;
+	ordered = f->room->files;
 	check_status(f, clu_fit_clusters(&request->options, request->k, distinct, clusters, &f->error));
 
 	CLU_TAKE(&arena, points, 1);
-	clu_points_layout(&shape, &arena, &view, distinct, 1);
+	clu_points_layout(&shape, &arena, &view, distinct, members);
 	clu_pg_room_arena(f->room, &arena);
 	CLU_TAKE(&arena, points, 1);
-	clu_points_layout(points, &arena, &view, distinct, 1);
-	check_status(f, clu_points_collapse(points, &order, &view, NULL, &f->interrupt, &f->error));
-	for (int i = before; i < after; i++)
+	clu_points_layout(points, &arena, &view, distinct, members);
+	check_status(f, clu_points_collapse(points, &order, &view, team, &f->interrupt, &f->error));
+
+	/* the rows themselves may have become the points */
+	for (int i = points->x == view.x ? rows : 0; i < ordered; i++)
 		clu_pg_room_leave(f->room, i);
 	MemoryContextDelete(sorting);
 	return points;
