@@ -146,6 +146,13 @@ $(FUZZ)/%: test/fuzz/%.c $(wildcard test/fuzz/*.h test/unit/*.h) $(FUZZ)/core.a 
 $(UNIT)/seeds: test/fuzz/seeds.c $(wildcard test/unit/*.h) $(UNIT)/core.a Makefile
 	$(UNIT_COMPILE) -Itest/unit -o $@ $< $(UNIT)/core.a -lm
 
+# The kernels beside the machine's peak, compiled as they are shipped; test/bench/run runs it.
+build/bench/peak: test/bench/peak.c $(wildcard src/core/*.c) $(CORE_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(MAKE) SANITIZE= build/unit-plain/core.a
+	$(CC) -std=gnu11 $(OPTIMISE) $(EXACT_FLAGS) $(WARNINGS) -Isrc/core -o $@ $< \
+		build/unit-plain/core.a -lm
+
 # ---- everything, on a machine that has nothing but make ----
 
 .PHONY: test matrix check-assertions check-valgrind demo bench

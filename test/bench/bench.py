@@ -1,6 +1,6 @@
 """The benchmark: ours in SQL, reading the table included, beside what users would take instead.
 
-Usage: bench.py [--repetitions N] [--long] [--cpu] [PATTERN...]
+Usage: bench.py [--repetitions N] [--long] [--cpu] [--list] [PATTERN...]
 
 Called by test/bench/run.  Each other Python file in this folder holds workloads: functions with
 the decorator @workload, which get a Bench, load their data, and hand what is to be compared to
@@ -15,7 +15,6 @@ for library in "OMP", "OPENBLAS", "MKL":
 
 import argparse
 import importlib
-import platform
 import signal
 import statistics
 import subprocess
@@ -25,6 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
+import peers
+
 SETTINGS = {
     "client_min_messages": "error",
     "jit": "off",
@@ -32,6 +33,9 @@ SETTINGS = {
     "work_mem": "'2GB'",
     "synchronize_seqscans": "off",
 }
+
+# A peer that took longer than this is run once only.
+SLOW_SECONDS = 20
 
 WORKLOADS = []
 
@@ -69,10 +73,6 @@ class Session:
                 return lines
             lines.append(line.rstrip("\n"))
         sys.exit(f"failed: {statement[:200]}")
-
-    def backend_seconds(self):
-        """CPU time of the server's process, which must be on this machine."""
-        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) * 1e-9
 
     def close(self):
         self.psql.stdin.close()
@@ -112,16 +112,19 @@ def copy_rows(x, type, group):
 
 
 class Bench:
-    def __init__(self, session, repetitions, cpu):
+    def __init__(self, session, repetitions, cpu, long):
         self.session = session
+        self.long = long
         self.sql = session.sql
         self.repetitions = repetitions
         self.clock = self.cpu_seconds if cpu else time.perf_counter
         self.name = None
 
     def cpu_seconds(self):
-        """What this process and the server's have used."""
-        return time.process_time() + self.session.backend_seconds()
+        """What this process, psql, the server's process and R have used, all on this machine."""
+        pids = [self.session.psql.pid, self.session.pid] + ([peers.r.pid] if peers.r else [])
+        return time.process_time() + sum(
+            int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) * 1e-9
 
     def load(self, x, type="double precision", table="t", group=None):
         """Make the table bench.<table>(x) or (g, x) of the rows of x, warm and vacuumed."""
@@ -155,11 +158,16 @@ class Bench:
         return np.array([line.strip("{}").split(",") for line in lines], float)
 
     def race(self, repetitions=None, /, **contestants):
-        """Run the contestants in turn; returns lists of seconds and last results, by name."""
+        """
+        Run the contestants in turn, slow ones other than ours once; returns lists of seconds and
+        last results, by name.
+        """
         seconds = {name: [] for name in contestants}
         result = {}
         for _ in range(repetitions or self.repetitions):
             for name, contestant in contestants.items():
+                if name != "ours" and seconds[name] and seconds[name][0] > SLOW_SECONDS:
+                    continue
                 begin = self.clock()
                 result[name] = contestant()
                 seconds[name].append(self.clock() - begin)
@@ -176,35 +184,41 @@ class Bench:
             times = statistics.median(p / o for o, p in zip(ours, peer_seconds))
             ratio = f"costs {1 / times:.2f} x" if yardstick else f"{times:.2f} x faster"
             peer_ms = f"{statistics.median(peer_seconds) * 1e3:.1f}"
+            if len(peer_seconds) < len(ours):
+                peer += ", once"
         if peer_objective is not None:
             against = f"{peer_objective / objective - 1:+.2e}"
         seconds = statistics.median(ours)
         print(f"{self.name:<37}{seconds * 1e3:>10.1f}{rows / seconds:>12.3g}{iterations:>6}"
-              f"{'' if objective is None else format(objective, '.8g'):>15}  {peer:<32}"
+              f"{'' if objective is None else format(objective, '.8g'):>15}  {peer:<36}"
               f"{peer_ms:>10}{ratio:>16}{against:>11}", flush=True)
 
 
 HEADER = (f"{'workload':<37}{'ours ms':>10}{'rows/s':>12}{'iter':>6}{'objective':>15}  "
-          f"{'beside':<32}{'ms':>10}{'ratio':>16}{'objective':>11}")
+          f"{'beside':<36}{'ms':>10}{'ratio':>16}{'objective':>11}")
+
+
+def machine():
+    """The CPU, and the longest vectors that it has."""
+    fields = dict(line.split(":", 1) for line in open("/proc/cpuinfo") if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in fields.items()}
+    flags = fields.get("flags", "").split()
+    best = next((name for name in ("avx512f", "avx2", "sse2") if name in flags), "")
+    return f"{fields.get('model name', 'unknown CPU')}, {os.cpu_count()} cores, {best}"
 
 
 def versions(session):
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
-                if line.startswith("model name")), platform.machine())
-    print(f"PostgreSQL {session.sql('SHOW server_version')[0]}, shared_buffers",
+    print(f"{machine()}; PostgreSQL {session.sql('SHOW server_version')[0]}, shared_buffers",
           session.sql("SHOW shared_buffers")[0] + ";",
           ", ".join(f"{name} = {value}" for name, value in SETTINGS.items()))
-    peers = [f"numpy {np.__version__}"]
-    try:
-        import sklearn
-        peers.append(f"scikit-learn {sklearn.__version__}, one thread, float64")
-    except ImportError:
-        peers.append("no scikit-learn")
-    print(f"{cpu}, {os.cpu_count()} cores;", "; ".join(peers))
+    print("Peers, each on one thread (OMP_NUM_THREADS = 1 and the like), in float64 unless it says"
+          " otherwise:")
+    for line in peers.report(session):
+        print("   ", line)
 
 
 def prepare(session):
-    if session.sql("SELECT FROM pg_namespace WHERE nspname = 'bench'"):
+    if session.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'bench'"):
         sys.exit('there is a schema "bench" already: drop it first')
     session.sql("CREATE SCHEMA bench")
 
@@ -225,11 +239,18 @@ def main():
     arguments.add_argument("--repetitions", type=int, default=5)
     arguments.add_argument("--long", action="store_true")
     arguments.add_argument("--cpu", action="store_true")
+    arguments.add_argument("--list", action="store_true")
     arguments.add_argument("patterns", nargs="*")
     arguments = arguments.parse_args()
     for file in sorted(Path(__file__).parent.glob("*.py")):
         if file.stem != "bench":
             importlib.import_module(file.stem)
+    wanted = [(name, long, function) for name, long, function in WORKLOADS
+              if not arguments.patterns or any(p in name for p in arguments.patterns)]
+    if arguments.list:
+        for name, long, _ in wanted:
+            print(name + (" (--long)" if long else ""))
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # by way of finally
     session = Session()
     prepare(session)
@@ -238,15 +259,15 @@ def main():
         versions(session)
         clock = "CPU time" if arguments.cpu else "time"
         print(f"Medians of {arguments.repetitions} repetitions, in turn; {clock}.\n\n{HEADER}")
-        bench = Bench(session, arguments.repetitions, arguments.cpu)
-        for bench.name, long, function in WORKLOADS:
-            if long and not arguments.long:
-                continue
-            if not arguments.patterns or any(p in bench.name for p in arguments.patterns):
+        bench = Bench(session, arguments.repetitions, arguments.cpu, arguments.long)
+        for bench.name, long, function in wanted:
+            if arguments.long or not long:
                 function(bench)
                 session.sql("TRUNCATE model")
     finally:
         session.close()
+        if peers.r:
+            peers.r.close()
         subprocess.run(["psql", "-Xqc", "SET client_min_messages = error",
                         "-c", "DROP SCHEMA bench CASCADE"])
 

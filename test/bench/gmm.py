@@ -1,11 +1,13 @@
-"""Gaussian mixtures: fits from a given start, and whole default fits, beside scikit-learn."""
+"""Gaussian mixtures: fits from a given start beside scikit-learn and mclust, and default fits."""
 
 import gzip
+import json
 import warnings
 from pathlib import Path
 
 import numpy as np
 
+import peers
 from bench import workload
 
 try:
@@ -39,13 +41,83 @@ def unit_covariances(covariance, k, d):
             "diag": np.ones((k, d)), "spherical": np.ones(k)}[covariance]
 
 
-def peer_fit(x, means, covariance, iterations):
+def matrices(covariance, parameters, k, d):
+    """The covariance matrix of every component."""
+    if covariance == "tied":
+        return np.broadcast_to(parameters, (k, d, d))
+    if covariance == "diag":
+        return [np.diag(v) for v in parameters]
+    if covariance == "spherical":
+        return [v * np.eye(d) for v in parameters]
+    return parameters
+
+
+def negative_log_likelihood(x, weights, means, covariances):
+    """The reference, in float64."""
+    total = 0
+    roots = [np.linalg.inv(np.linalg.cholesky(c)) for c in covariances]
+    for i in range(0, len(x), 10_000):
+        log_density = np.stack([
+            np.log(weight) + np.log(np.diag(root)).sum() - x.shape[1] / 2 * np.log(2 * np.pi)
+            - (((x[i:i + 10_000] - mean) @ root.T) ** 2).sum(axis=1) / 2
+            for weight, mean, root in zip(weights, means, roots)])
+        total -= np.logaddexp.reduce(log_density).sum()
+    return float(total)
+
+
+def numbers(text):
+    return np.array(json.loads(text.replace("{", "[").replace("}", "]")), float)
+
+
+def our_objective(bench, x, covariance):
+    rows = [line.split("|") for line in bench.sql(
+        "SELECT weight, center, covariance FROM newest('ours') m, cluster_components(m)"
+        " ORDER BY cluster")]
+    weights, means, parameters = (np.array([numbers(row[i]) for row in rows]) for i in range(3))
+    if covariance == "tied":
+        parameters = parameters[0]
+    if covariance == "spherical":
+        parameters = parameters.ravel()
+    return negative_log_likelihood(x, weights, means, matrices(covariance, parameters, *means.shape))
+
+
+def sklearn_fit(x, means, covariance, iterations):
     """The start is given whole; init_params only keeps it from a K-means of its own."""
     k, d = means.shape
-    return lambda: GaussianMixture(
+    fit = GaussianMixture(
         k, covariance_type=covariance, means_init=means, weights_init=np.full(k, 1 / k),
         precisions_init=unit_covariances(covariance, k, d), init_params="random", reg_covar=0,
-        tol=0, max_iter=iterations).fit(x)
+        tol=0, max_iter=iterations)
+    return {f"scikit-learn {covariance}": (
+        lambda: fit.fit(x), lambda: fit.n_iter_, lambda: negative_log_likelihood(
+            x, fit.weights_, fit.means_, matrices(covariance, fit.covariances_, k, d)))}
+
+
+# What mclust calls them, and how it writes down unit covariances.
+MCLUST = {
+    "full": ("VVV", "cholsigma = array(diag(d), c(d, d, k))"),
+    "tied": ("EEE", "cholSigma = diag(d)"),
+    "diag": ("VVI", "scale = rep(1, k), shape = matrix(1, d, k)"),
+    "spherical": ("VII", "sigmasq = rep(1, k)"),
+}
+
+
+def mclust_fit(x, means, covariance, iterations):
+    k, d = means.shape
+    name, units = MCLUST[covariance]
+    peers.r.put("x", x)
+    peers.r.put("means", means.T)
+    peers.r.run("suppressMessages(library(mclust))")
+    peers.r.run(f"k <- {k}; d <- {d}")
+    peers.r.run(f"""start <- list(pro = rep(1 / k, k), mean = means,
+        variance = list(modelName = "{name}", d = d, G = k, {units}))""")
+    fit = f"""fit <- em(data = x, modelName = "{name}", parameters = start,
+        control = emControl(eps = 0, tol = c(0, 0), itmax = rep({iterations}, 2)))"""
+    return {f"mclust {name}": (
+        lambda: peers.r.run(fit), lambda: int(peers.r.get('abs(attr(fit, "info")[1])', 1)[0]),
+        lambda: negative_log_likelihood(
+            x, peers.r.get("fit$parameters$pro", k), peers.r.get("fit$parameters$mean", (d, k)).T,
+            np.moveaxis(peers.r.get("fit$parameters$variance$sigma", (d, d, k)), 2, 0)))}
 
 
 def fit_from_start(bench, x, k, covariance, iterations):
@@ -54,24 +126,29 @@ def fit_from_start(bench, x, k, covariance, iterations):
     start = unit_covariances(covariance, *means.shape)
     bench.load(x)
     bench.keep_model(f"gmm_model(NULL, {literal(means)}, {literal(start)}, '{covariance}')", "start")
-    contestants = {"ours": lambda: bench.keep_model(
-        f"""gmm_fit(x, (SELECT newest('start')),
-            '{{"tol": 0, "reg_covar": 0, "max_iter": {iterations}}}') FROM t""")}
-    if GaussianMixture:
-        contestants["peer"] = peer_fit(x, means, covariance, iterations)
-    seconds, result = bench.race(**contestants)
-    objective = float(bench.info("objective"))
-    ours = seconds["ours"], len(x), bench.info("iterations"), objective
-    if GaussianMixture:
-        bench.show(*ours, f"scikit-learn {covariance}, {result['peer'].n_iter_}", seconds["peer"],
-                   -result["peer"].score(x) * len(x))
-    else:
-        bench.show(*ours)
+    fits = sklearn_fit(x, means, covariance, iterations) if GaussianMixture else {}
+    if peers.has("mclust"):
+        fits.update(mclust_fit(x, means, covariance, iterations))
+    seconds, _ = bench.race(
+        ours=lambda: bench.keep_model(
+            f"""gmm_fit(x, (SELECT newest('start')),
+                '{{"tol": 0, "reg_covar": 0, "max_iter": {iterations}}}') FROM t"""),
+        **{name: fit for name, (fit, _, _) in fits.items()})
+    row = (seconds["ours"], len(x), bench.info("iterations"), our_objective(bench, x, covariance))
+    if not fits:
+        bench.show(*row)
+    for name, (_, made, objective) in fits.items():
+        bench.show(*row, f"{name}, {made()}", seconds[name], objective())
 
 
 @workload("gmm full 200,000 x 8, k=8")
 def _(bench):
     fit_from_start(bench, mixture(200_000, 8, 8), 8, "full", 20)
+
+
+@workload("gmm full 100,000 x 32, k=16")
+def _(bench):
+    fit_from_start(bench, mixture(100_000, 32, 16), 16, "full", 20)
 
 
 @workload("gmm diag 100,000 x 64, k=16")

@@ -1,10 +1,11 @@
-"""K-medians: fits from a given start beside a straightforward numpy implementation, and whole fits."""
+"""K-medians: fits from a given start beside numpy and flexclust, and whole fits."""
 
 import gzip
 from pathlib import Path
 
 import numpy as np
 
+import peers
 from bench import workload
 
 try:
@@ -61,19 +62,35 @@ def plain_best(x, k, starts):
     return best
 
 
+def flexclust_fit(x, start, iterations):
+    peers.r.put("x", x)
+    peers.r.put("start", start)
+    peers.r.run("suppressMessages(library(flexclust))")
+    fit = f"""fit <- kcca(x, start, family = kccaFamily("kmedians"), save.data = FALSE,
+        control = list(iter.max = {iterations}))"""
+    return {"flexclust": (lambda: peers.r.run(fit), lambda: int(peers.r.get("fit@iter", 1)[0]),
+                          lambda: peers.r.get("fit@centers", start.shape))}
+
+
 def fit_from_start(bench, x, k, iterations):
     """The same start and the same number of iterations."""
     start = x[np.random.default_rng(0).choice(len(x), k, replace=False)]
     bench.load(x)
     bench.load(start, table="start")
     bench.keep_model("kmedians_model((SELECT array_agg(x) FROM start))", "start")
-    seconds, result = bench.race(
+    result = []
+    fits = {f"numpy, {'cdist' if cdist else 'abs'} and median": (
+        lambda: result.append(plain_fit(x, start, iterations)), lambda: iterations,
+        lambda: result[-1])}
+    if peers.has("flexclust"):
+        fits.update(flexclust_fit(x, start, iterations))
+    seconds, _ = bench.race(
         ours=lambda: bench.keep_model(
             f"""kmedians_fit(x, (SELECT newest('start')), '{{"max_iter": {iterations}}}') FROM t"""),
-        peer=lambda: plain_fit(x, start, iterations))
-    bench.show(seconds["ours"], len(x), bench.info("iterations"), cost(x, bench.centers()),
-               f"numpy, {'cdist' if cdist else 'abs'} and median, {iterations}", seconds["peer"],
-               cost(x, result["peer"]))
+        **{name: fit for name, (fit, _, _) in fits.items()})
+    row = seconds["ours"], len(x), bench.info("iterations"), cost(x, bench.centers())
+    for name, (_, made, centers) in fits.items():
+        bench.show(*row, f"{name}, {made()}", seconds[name], cost(x, centers()))
 
 
 @workload("K-medians 200,000 x 8, k=10")

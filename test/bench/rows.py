@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench import TYPES, workload
-from kmeans import blobs
+from kmeans import blobs, embeddings
 
 
 def against(bench, rows, ours, yardsticks):
@@ -58,11 +58,12 @@ for type in *TYPES, "numeric":
     workload(f"read 1,000,000 x 8 {type}")(lambda bench, type=type: read_rows(bench, type))
 
 
-@workload("predict 1,000,000 x 8, k=10")
-def _(bench):
-    x = blobs(1_000_000, 8, 10, 0.1)
-    bench.load(x)
-    bench.keep_model("""kmeans_fit(x, 10, '{"max_iter": 5}') FROM t""")
+def predict_variants(bench, rows, options, few):
+    """
+    Models that come as a constant, from a scalar subquery, a join and a window aggregate, which
+    fits few rows.
+    """
+    bench.keep_model(f"kmeans_fit(x, {options}) FROM t")
     literal = bench.sql("SELECT quote_literal(newest('ours'))")[0]
     plain = {"SELECT sum(x[1])": "SELECT sum(x[1]) FROM t"}
     name = bench.name
@@ -70,12 +71,30 @@ def _(bench):
     def variant(label, statement, without=None):
         bench.name = f"{name}, {label}"
         more = {"the same without predict": without} if without else {}
-        against(bench, len(x), statement, {**plain, **more})
+        against(bench, rows, statement, {**plain, **more})
 
     variant("constant", f"SELECT sum(cluster_predict({literal}, x)) FROM t")
     variant("subquery", "SELECT sum(cluster_predict((SELECT newest('ours')), x)) FROM t")
     variant("joined", "SELECT sum(cluster_predict(m, x)) FROM t, model",
             "SELECT sum(x[1]) FROM t, model")
-    few = ("FROM (SELECT kmeans_fit(x, 10) FILTER (WHERE x[1] < 0) OVER () m, x FROM t) s"
-           " WHERE m IS NOT NULL")
-    variant("windowed", f"SELECT sum(cluster_predict(m, x)) {few}", f"SELECT sum(x[1]) {few}")
+    window = (f"FROM (SELECT kmeans_fit(x, {options}) FILTER (WHERE {few}) OVER () m, x FROM t) s"
+              " WHERE m IS NOT NULL")
+    variant("windowed", f"SELECT sum(cluster_predict(m, x)) {window}", f"SELECT sum(x[1]) {window}")
+
+
+@workload("predict 1,000,000 x 8, k=10")
+def _(bench):
+    x = blobs(1_000_000, 8, 10, 0.1)
+    bench.load(x)
+    predict_variants(bench, len(x), """10, '{"max_iter": 5}'""", "x[1] < 0")
+
+
+@workload("predict 1,000,000 x 768 real, k=100", long=True)
+def _(bench):
+    """Ten times the same rows: more would not fit into memory beside the table."""
+    x = embeddings(100_000, 768, 150)
+    bench.load(x, "real")
+    bench.sql("INSERT INTO t SELECT x FROM t, generate_series(1, 9)")
+    bench.sql("VACUUM (ANALYZE) t")
+    predict_variants(bench, 1_000_000, """100, '{"max_iter": 2, "n_init": 1}'""",
+                     f"x[1] < {np.quantile(x[:, 0], 0.002)}")
