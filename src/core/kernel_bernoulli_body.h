@@ -7,106 +7,123 @@
  * first-level cache while all rows of a block pass by.  Tables over eight bits would halve the
  * look-ups, but they leave that cache and lose more than they save.
  *
- * gather is limited by its loads, two a cycle; scatter by its stores, one a cycle.  A lane adds
- * what a plain loop over the nibbles would add, in the same order, whatever the vector's length.
+ * gather is limited by its loads, two a cycle, and by finding out where to load from; scatter by
+ * its stores, one a cycle.  A lane adds what a plain loop over the nibbles would add, in the same
+ * order, whatever the vector's length and however many rows go side by side.
  */
 #include "elementary.h"
 
-#define NIBBLES 16 /* in a word */
 #define PATTERNS 16
 
-INLINE const double *
-pattern(const double *table, uint64_t word, int nibble, const int lanes)
+/* What the first nibble of the word selects; lanes is 8 or 16.  One shift, not two. */
+INLINE size_t
+first_entry(uint64_t word, const int lanes)
 {
-	return table +
-		   (size_t) (nibble * PATTERNS + (int) ((word >> (60 - 4 * nibble)) & 15)) * (size_t) lanes;
+	const int scale = lanes == 16 ? 4 : 3;
+
+	return (word >> (60 - scale)) & (UINT64_C(15) << scale);
 }
 
+/*
+ * A row's sums are chains of additions, each waiting for the last.  So some rows go side by side:
+ * as many as make eight chains, which hide the latency of an addition and still fit into the
+ * registers.
+ */
+#define CHAINS 8
+#define SIDE_BY_SIDE(lanes) CLU_MAX(1, CHAINS *VD_LANES / (lanes))
+
+/* Rows and lanes are constants. */
 INLINE void
-gather_row(uint64_t word, const double *table, const int nibbles, const int lanes, double *out)
+gather_few(const uint64_t *x, size_t words, const double *table, int nibbles, const int lanes,
+		   const int rows, double *out, int kp)
 {
-	vd sum[16 / VD_LANES];
+	uint64_t word[CHAINS];
+	vd		 sum[CHAINS][16 / VD_LANES];
 
 #pragma GCC unroll 8
-	for (int v = 0; v < lanes / VD_LANES; v++)
-		sum[v] = vd_load(out + v * VD_LANES);
-#pragma GCC unroll 16
-	for (int nibble = 0; nibble < nibbles; nibble++)
+	for (int i = 0; i < rows; i++)
 	{
-		const double *entry = pattern(table, word, nibble, lanes);
-
+		word[i] = x[(size_t) i * words];
 #pragma GCC unroll 8
 		for (int v = 0; v < lanes / VD_LANES; v++)
-			sum[v] = vd_add(sum[v], vd_load(entry + v * VD_LANES));
+			sum[i][v] = vd_load(out + (size_t) i * (size_t) kp + v * VD_LANES);
 	}
+#pragma GCC unroll 2
+	for (int nibble = 0; nibble < nibbles; nibble++, table += PATTERNS * lanes)
 #pragma GCC unroll 8
-	for (int v = 0; v < lanes / VD_LANES; v++)
-		vd_store(out + v * VD_LANES, sum[v]);
+		for (int i = 0; i < rows; i++)
+		{
+			const double *entry = table + first_entry(word[i], lanes);
+
+			word[i] <<= 4;
+#pragma GCC unroll 8
+			for (int v = 0; v < lanes / VD_LANES; v++)
+				sum[i][v] = vd_add(sum[i][v], vd_load(entry + v * VD_LANES));
+		}
+#pragma GCC unroll 8
+	for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+		for (int v = 0; v < lanes / VD_LANES; v++)
+			vd_store(out + (size_t) i * (size_t) kp + v * VD_LANES, sum[i][v]);
 }
 
 INLINE void
-gather_rows(const uint64_t *x, size_t words, int n, const double *table, const int nibbles,
+gather_rows(const uint64_t *x, size_t words, int n, const double *table, int nibbles,
 			const int lanes, double *out, int kp)
 {
-	for (int i = 0; i < n; i++)
-		gather_row(x[(size_t) i * words], table, nibbles, lanes, out + (size_t) i * (size_t) kp);
+	const int rows = SIDE_BY_SIDE(lanes);
+	int		  i = 0;
+
+	for (; i + rows <= n; i += rows)
+		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, rows,
+				   out + (size_t) i * (size_t) kp, kp);
+	for (; i < n; i++)
+		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, 1,
+				   out + (size_t) i * (size_t) kp, kp);
 }
 
 static void
 gather(const uint64_t *x, size_t words, int n, const double *table, int nibbles, int lanes,
 	   double *out, int kp)
 {
-	if (lanes == 16 && nibbles == NIBBLES)
-		gather_rows(x, words, n, table, NIBBLES, 16, out, kp);
-	else if (lanes == 16)
+	if (lanes == 16)
 		gather_rows(x, words, n, table, nibbles, 16, out, kp);
-	else if (nibbles == NIBBLES)
-		gather_rows(x, words, n, table, NIBBLES, 8, out, kp);
 	else
 		gather_rows(x, words, n, table, nibbles, 8, out, kp);
 }
 
+/* Lanes is a constant. */
 INLINE void
-scatter_row(uint64_t word, double *table, const int nibbles, const int lanes, const double *from)
+scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles, const int lanes,
+			 const double *from, int kp)
 {
-	vd value[16 / VD_LANES];
-
-#pragma GCC unroll 8
-	for (int v = 0; v < lanes / VD_LANES; v++)
-		value[v] = vd_load(from + v * VD_LANES);
-#pragma GCC unroll 16
-	for (int nibble = 0; nibble < nibbles; nibble++)
+	for (int i = 0; i < n; i++, from += kp)
 	{
-		double *entry = table + (pattern(table, word, nibble, lanes) - table);
+		uint64_t word = x[(size_t) i * words];
+		double	*entries = table;
+		vd		 value[16 / VD_LANES];
 
 #pragma GCC unroll 8
 		for (int v = 0; v < lanes / VD_LANES; v++)
+			value[v] = vd_load(from + v * VD_LANES);
+		for (int nibble = 0; nibble < nibbles; nibble++, entries += PATTERNS * lanes)
 		{
-			vd sum = vd_add(vd_load(entry + v * VD_LANES), value[v]);
+			double *entry = entries + first_entry(word, lanes);
 
-			vd_store(entry + v * VD_LANES, sum);
+			word <<= 4;
+#pragma GCC unroll 8
+			for (int v = 0; v < lanes / VD_LANES; v++)
+				vd_store(entry + v * VD_LANES, vd_add(vd_load(entry + v * VD_LANES), value[v]));
 		}
 	}
-}
-
-INLINE void
-scatter_rows(const uint64_t *x, size_t words, int n, double *table, const int nibbles,
-			 const int lanes, const double *from, int kp)
-{
-	for (int i = 0; i < n; i++)
-		scatter_row(x[(size_t) i * words], table, nibbles, lanes, from + (size_t) i * (size_t) kp);
 }
 
 static void
 scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int lanes,
 		const double *from, int kp)
 {
-	if (lanes == 16 && nibbles == NIBBLES)
-		scatter_rows(x, words, n, table, NIBBLES, 16, from, kp);
-	else if (lanes == 16)
+	if (lanes == 16)
 		scatter_rows(x, words, n, table, nibbles, 16, from, kp);
-	else if (nibbles == NIBBLES)
-		scatter_rows(x, words, n, table, NIBBLES, 8, from, kp);
 	else
 		scatter_rows(x, words, n, table, nibbles, 8, from, kp);
 }
