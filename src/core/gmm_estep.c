@@ -242,34 +242,46 @@ typedef struct chunk
 	const clu_interrupt *interrupt;
 } chunk;
 
-static void
-fill_lane(double *lane, const clu_gmm_frame *frame, const clu_block *block, size_t point)
-{
-	int	   d = block->d;
-	size_t at = point * (size_t) d;
+/* Eight points side by side: the stores are whole cache lines. */
+#define FILL_EIGHT(type)                                                              \
+	do                                                                                \
+	{                                                                                 \
+		for (int j = 0; j < d; j++)                                                   \
+			for (int i = 0; i < 8; i++)                                               \
+				lane[j * CLU_LANES + i] =                                             \
+					(((const type *) row[i])[j] - frame->shift[j]) * frame->scale[j]; \
+	} while (0)
 
-	if (block->width == 8)
-		for (int j = 0; j < d; j++)
-			lane[j * CLU_LANES] =
-				(((const double *) block->x)[at + (size_t) j] - frame->shift[j]) * frame->scale[j];
+static void
+fill_eight(double *restrict lane, const clu_gmm_frame *frame, int width, int d,
+		   const void *const *row)
+{
+	if (width == 8)
+		FILL_EIGHT(double);
 	else
-		for (int j = 0; j < d; j++)
-			lane[j * CLU_LANES] =
-				(((const float *) block->x)[at + (size_t) j] - frame->shift[j]) * frame->scale[j];
+		FILL_EIGHT(float);
 }
 
+/* Lanes beyond the last point repeat the first, with weight 0. */
 static void
 fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 {
-	size_t dims = (size_t) block->d;
+	size_t size = (size_t) block->d * (size_t) block->width;
 
-	for (size_t i = 0; i < (size_t) at->panels * CLU_LANES; i++)
+	for (size_t i = 0; i < (size_t) at->panels * CLU_LANES; i += 8)
 	{
-		double *panel = at->own->panel + i / CLU_LANES * CLU_LANES * dims;
-		bool	real = i < at->n;
+		double	   *panel = at->own->panel + i / CLU_LANES * CLU_LANES * (size_t) block->d;
+		const void *row[8];
 
-		fill_lane(panel + i % CLU_LANES, frame, block, at->first + (real ? i : 0));
-		at->own->weight[i] = real ? clu_weight(block->w, at->first + i) : 0;
+		for (size_t j = 0; j < 8; j++)
+		{
+			bool   real = i + j < at->n;
+			size_t point = at->first + (real ? i + j : 0);
+
+			row[j] = (const char *) block->x + point * size;
+			at->own->weight[i + j] = real ? clu_weight(block->w, point) : 0;
+		}
+		fill_eight(panel + i % CLU_LANES, frame, block->width, block->d, row);
 	}
 }
 

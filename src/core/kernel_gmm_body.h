@@ -20,7 +20,9 @@
 #include "elementary.h"
 
 #define FACTOR_ROWS 4
+#define DIAG_VECTORS 4
 #define SUM_LANES 8
+#define WEIGHED_COLUMNS 2
 
 /* Mahalanobis distances stop here, so that what overflows is a large number and not a NaN. */
 #define FARTHEST 1e300
@@ -81,10 +83,10 @@ factor_rows(const double *difference, int first, const double *factor, const int
 }
 
 INLINE void
-store_log_terms(double *out, double constant, const vd *squared)
+store_log_terms(double *out, double constant, const vd *squared, const int vectors)
 {
 #pragma GCC unroll 4
-	for (int v = 0; v < GMM_VECTORS; v++)
+	for (int v = 0; v < vectors; v++)
 	{
 		vd bounded = vd_min(squared[v], vd_set(FARTHEST)); /* and NaN becomes FARTHEST */
 
@@ -116,7 +118,7 @@ gmm_full(const double *panel, int d, const double *mean, const double *factor, d
 			factor_rows(difference + lane, i, row, 2, squared);
 		else if (d - i == 3)
 			factor_rows(difference + lane, i, row, 3, squared);
-		store_log_terms(out + lane, constant, squared);
+		store_log_terms(out + lane, constant, squared, GMM_VECTORS);
 	}
 }
 
@@ -124,18 +126,18 @@ static void
 gmm_diag(const double *panel, int d, const double *mean, const double *root, double constant,
 		 double *out)
 {
-	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
+	for (int lane = 0; lane < CLU_LANES; lane += DIAG_VECTORS * VD_LANES)
 	{
-		vd squared[GMM_VECTORS];
+		vd squared[DIAG_VECTORS];
 
-		for (int v = 0; v < GMM_VECTORS; v++)
+		for (int v = 0; v < DIAG_VECTORS; v++)
 			squared[v] = vd_set(0);
 		for (int j = 0; j < d; j++)
 		{
 			vd center = vd_set(mean[j]), factor = vd_set(root[j]);
 
 #pragma GCC unroll 4
-			for (int v = 0; v < GMM_VECTORS; v++)
+			for (int v = 0; v < DIAG_VECTORS; v++)
 			{
 				vd x = vd_load(panel + j * CLU_LANES + lane + v * VD_LANES);
 				vd z = vd_mul(vd_sub(x, center), factor);
@@ -143,7 +145,7 @@ gmm_diag(const double *panel, int d, const double *mean, const double *root, dou
 				squared[v] = vd_add(squared[v], vd_mul(z, z));
 			}
 		}
-		store_log_terms(out + lane, constant, squared);
+		store_log_terms(out + lane, constant, squared, DIAG_VECTORS);
 	}
 }
 
@@ -232,70 +234,87 @@ add_lanes(const double *s)
 	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
+/* Vectors of a sum's eight lanes: chains of additions that don't wait for one another. */
+#define SUM_VECTORS (SUM_LANES / VD_LANES)
+
 INLINE double
-total_share(const double *const *r, int panels)
+add_vectors(const vd *sum)
 {
 	double lanes[SUM_LANES];
 
-	for (int h = 0; h < SUM_LANES; h += VD_LANES)
-	{
-		vd sum = vd_set(0);
-
-		for (int p = 0; p < panels; p++)
-			for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
-				sum = vd_add(sum, vd_load(r[p] + lane));
-		vd_store(lanes + h, sum);
-	}
+#pragma GCC unroll 4
+	for (int v = 0; v < SUM_VECTORS; v++)
+		vd_store(lanes + v * VD_LANES, sum[v]);
 	return add_lanes(lanes);
 }
 
-/* From one panel of the scratch to the next: never a power of two, which caches don't like. */
-INLINE size_t
-scratch_stride(int d)
+INLINE double
+total_share(const double *const *r, int panels)
 {
-	return ((size_t) d + 1) * CLU_LANES;
+	vd sum[SUM_VECTORS];
+
+	for (int v = 0; v < SUM_VECTORS; v++)
+		sum[v] = vd_set(0);
+	for (int p = 0; p < panels; p++)
+#pragma GCC unroll 16
+		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
+			sum[v % SUM_VECTORS] = vd_add(sum[v % SUM_VECTORS], vd_load(r[p] + v * VD_LANES));
+	return add_vectors(sum);
 }
 
 /*
- * Differences from the mean, and these times the responsibilities, of the active panels; and
- * from them the zeroth and first moments.
+ * In the scratch, a dimension's points lie together, so that a tile runs through its rows in one
+ * go; from one dimension to the next it's mostly no power of two, which caches don't like.
+ */
+INLINE size_t
+scratch_stride(int panels, int d)
+{
+	return (size_t) (panels * CLU_LANES + panels * CLU_LANES / d / SUM_LANES * SUM_LANES);
+}
+
+/*
+ * Differences from the mean, and these times the responsibilities, of the active panels, in
+ * columns j .. j + columns; and from them the first moments.  columns is a constant.
  */
 INLINE void
-weigh_differences(const double *panel, const double *const *r, const int *which, int panels, int d,
-				  const double *mean, double *difference, double *weighted, double *count,
-				  double *first)
+weigh_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
+			  const double *mean, int j, const int columns, double *difference, double *weighted,
+			  double *first)
 {
-	double lanes[SUM_LANES];
+	size_t stride = scratch_stride(panels, d);
+	vd	   center[WEIGHED_COLUMNS], sum[WEIGHED_COLUMNS][SUM_VECTORS];
 
-	*count += total_share(r, panels);
-	for (int j = 0; j < d; j++)
+	for (int c = 0; c < columns; c++)
 	{
-		vd center = vd_set(mean[j]);
-
-		for (int h = 0; h < SUM_LANES; h += VD_LANES)
-		{
-			vd sum = vd_set(0);
-
-			for (int p = 0; p < panels; p++)
-			{
-				size_t from = ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
-				size_t to = (size_t) p * scratch_stride(d) + (size_t) j * CLU_LANES;
-
-#pragma GCC unroll 4
-				for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
-				{
-					vd less = vd_sub(vd_load(panel + from + lane), center);
-					vd share = vd_mul(less, vd_load(r[p] + lane));
-
-					vd_store(difference + to + lane, less);
-					vd_store(weighted + to + lane, share);
-					sum = vd_add(sum, share);
-				}
-			}
-			vd_store(lanes + h, sum);
-		}
-		first[j] += add_lanes(lanes);
+		center[c] = vd_set(mean[j + c]);
+		for (int v = 0; v < SUM_VECTORS; v++)
+			sum[c][v] = vd_set(0);
 	}
+	for (int p = 0; p < panels; p++)
+	{
+		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
+		size_t		  to = (size_t) j * stride + (size_t) p * CLU_LANES;
+
+#pragma GCC unroll 16
+		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
+		{
+			vd share = vd_load(r[p] + v * VD_LANES);
+
+#pragma GCC unroll 2
+			for (int c = 0; c < columns; c++)
+			{
+				size_t at = to + (size_t) c * stride + (size_t) (v * VD_LANES);
+				vd	   less = vd_sub(vd_load(x + c * CLU_LANES + v * VD_LANES), center[c]);
+				vd	   product = vd_mul(less, share);
+
+				vd_store(difference + at, less);
+				vd_store(weighted + at, product);
+				sum[c][v % SUM_VECTORS] = vd_add(sum[c][v % SUM_VECTORS], product);
+			}
+		}
+	}
+	for (int c = 0; c < columns; c++)
+		first[j + c] += add_vectors(sum[c]);
 }
 
 /*
@@ -303,43 +322,38 @@ weigh_differences(const double *panel, const double *const *r, const int *which,
  * diagonal and only its lower triangle is computed.  Moments are packed by rows of the triangle.
  */
 INLINE void
-moment_tile(const double *weighted, const double *difference, int panels, size_t size, int i, int j,
-			const int rows, const int columns, const bool corner, double *second)
+moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
+			int j, const int rows, const int columns, const bool corner, double *second)
 {
 	double lanes[FACTOR_ROWS][FACTOR_ROWS][SUM_LANES];
 
 	for (int h = 0; h < SUM_LANES; h += VD_LANES)
 	{
-		vd sum[FACTOR_ROWS][FACTOR_ROWS];
+		const double *left = weighted + (size_t) i * stride;
+		const double *right = difference + (size_t) j * stride;
+		vd			  sum[FACTOR_ROWS][FACTOR_ROWS];
 
 #pragma GCC unroll 4
 		for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
 			for (int c = 0; c < columns; c++)
 				sum[r][c] = vd_set(0);
-		for (int p = 0; p < panels; p++)
+		for (int lane = h; lane < points; lane += SUM_LANES)
 		{
-			const double *left = weighted + (size_t) p * size + (size_t) i * CLU_LANES + h;
-			const double *right = difference + (size_t) p * size + (size_t) j * CLU_LANES + h;
+			vd x[FACTOR_ROWS];
 
-#pragma GCC unroll 1
-			for (int lane = 0; lane < CLU_LANES; lane += SUM_LANES)
+#pragma GCC unroll 4
+			for (int c = 0; c < columns; c++)
+				x[c] = vd_load(right + (size_t) c * stride + lane);
+#pragma GCC unroll 4
+			for (int r = 0; r < rows; r++)
 			{
-				vd x[FACTOR_ROWS];
+				vd y = vd_load(left + (size_t) r * stride + lane);
 
 #pragma GCC unroll 4
 				for (int c = 0; c < columns; c++)
-					x[c] = vd_load(right + c * CLU_LANES + lane);
-#pragma GCC unroll 4
-				for (int r = 0; r < rows; r++)
-				{
-					vd y = vd_load(left + r * CLU_LANES + lane);
-
-#pragma GCC unroll 4
-					for (int c = 0; c < columns; c++)
-						if (!corner || c <= r)
-							sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
-				}
+					if (!corner || c <= r)
+						sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
 			}
 		}
 #pragma GCC unroll 4
@@ -359,81 +373,84 @@ moment_tile(const double *weighted, const double *difference, int panels, size_t
 }
 
 INLINE void
-moment_rows(const double *weighted, const double *difference, int panels, size_t size, int i,
+moment_rows(const double *weighted, const double *difference, int points, size_t stride, int i,
 			const int rows, double *second)
 {
 	for (int j = 0; j < i; j += MOMENT_COLUMNS)
-		moment_tile(weighted, difference, panels, size, i, j, rows, MOMENT_COLUMNS, false, second);
-	moment_tile(weighted, difference, panels, size, i, i, rows, rows, true, second);
+		moment_tile(weighted, difference, points, stride, i, j, rows, MOMENT_COLUMNS, false,
+					second);
+	moment_tile(weighted, difference, points, stride, i, i, rows, rows, true, second);
 }
 
 static void
 gmm_moments_full(const double *panel, const double *const *r, const int *which, int panels, int d,
 				 const double *mean, double *scratch, double *count, double *first, double *second)
 {
-	size_t	size = scratch_stride(d);
-	double *difference = scratch, *weighted = scratch + size * (size_t) panels;
-	int		i = 0;
+	size_t	stride = scratch_stride(panels, d);
+	double *difference = scratch, *weighted = scratch + stride * (size_t) d;
+	int		points = panels * CLU_LANES, i = 0;
 
-	weigh_differences(panel, r, which, panels, d, mean, difference, weighted, count, first);
+	*count += total_share(r, panels);
+	for (int j = 0; j + WEIGHED_COLUMNS <= d; j += WEIGHED_COLUMNS)
+		weigh_columns(panel, r, which, panels, d, mean, j, WEIGHED_COLUMNS, difference, weighted,
+					  first);
+	if (d % WEIGHED_COLUMNS != 0)
+		weigh_columns(panel, r, which, panels, d, mean, d - 1, 1, difference, weighted, first);
 	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
-		moment_rows(weighted, difference, panels, size, i, FACTOR_ROWS, second);
+		moment_rows(weighted, difference, points, stride, i, FACTOR_ROWS, second);
 	if (d - i == 1)
-		moment_rows(weighted, difference, panels, size, i, 1, second);
+		moment_rows(weighted, difference, points, stride, i, 1, second);
 	else if (d - i == 2)
-		moment_rows(weighted, difference, panels, size, i, 2, second);
+		moment_rows(weighted, difference, points, stride, i, 2, second);
 	else if (d - i == 3)
-		moment_rows(weighted, difference, panels, size, i, 3, second);
+		moment_rows(weighted, difference, points, stride, i, 3, second);
 }
+
+/* Columns whose sums make eight chains, of first and second moments. */
+#define DIAG_COLUMNS (4 / SUM_VECTORS)
 
 /* Columns j .. j + columns of first and second moments; columns is a constant. */
 INLINE void
 moment_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
 			   const double *mean, int j, const int columns, double *first, double *second)
 {
-	double one[MOMENT_COLUMNS][SUM_LANES], two[MOMENT_COLUMNS][SUM_LANES];
-
-	for (int h = 0; h < SUM_LANES; h += VD_LANES)
-	{
-		vd sum[MOMENT_COLUMNS], square[MOMENT_COLUMNS], center[MOMENT_COLUMNS];
+	vd sum[DIAG_COLUMNS][SUM_VECTORS], square[DIAG_COLUMNS][SUM_VECTORS], center[DIAG_COLUMNS];
 
 #pragma GCC unroll 4
-		for (int c = 0; c < columns; c++)
-		{
-			sum[c] = square[c] = vd_set(0);
-			center[c] = vd_set(mean[j + c]);
-		}
-		for (int p = 0; p < panels; p++)
-		{
-			const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
+	for (int c = 0; c < columns; c++)
+	{
+#pragma GCC unroll 4
+		for (int v = 0; v < SUM_VECTORS; v++)
+			sum[c][v] = square[c][v] = vd_set(0);
+		center[c] = vd_set(mean[j + c]);
+	}
+	for (int p = 0; p < panels; p++)
+	{
+		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
 
 #pragma GCC unroll 1
-			for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
+		for (int lane = 0; lane < CLU_LANES; lane += SUM_LANES)
+#pragma GCC unroll 4
+			for (int v = 0; v < SUM_VECTORS; v++)
 			{
-				vd share = vd_load(r[p] + lane);
+				vd share = vd_load(r[p] + lane + v * VD_LANES);
 
 #pragma GCC unroll 4
 				for (int c = 0; c < columns; c++)
 				{
-					vd less = vd_sub(vd_load(x + c * CLU_LANES + lane), center[c]);
+					vd less = vd_sub(vd_load(x + c * CLU_LANES + lane + v * VD_LANES), center[c]);
 					vd weighted = vd_mul(less, share);
 
-					sum[c] = vd_add(sum[c], weighted);
-					square[c] = vd_add(square[c], vd_mul(weighted, less));
+					sum[c][v] = vd_add(sum[c][v], weighted);
+					square[c][v] = vd_add(square[c][v], vd_mul(weighted, less));
 				}
 			}
-		}
-#pragma GCC unroll 4
-		for (int c = 0; c < columns; c++)
-		{
-			vd_store(&one[c][h], sum[c]);
-			vd_store(&two[c][h], square[c]);
-		}
 	}
+#pragma GCC unroll 4
 	for (int c = 0; c < columns; c++)
 	{
-		first[j + c] += add_lanes(one[c]);
-		second[j + c] += add_lanes(two[c]);
+		first[j + c] += add_vectors(sum[c]);
+		second[j + c] += add_vectors(square[c]);
 	}
 }
 
@@ -444,8 +461,8 @@ gmm_moments_diag(const double *panel, const double *const *r, const int *which, 
 	int j = 0;
 
 	*count += total_share(r, panels);
-	for (; j + MOMENT_COLUMNS <= d; j += MOMENT_COLUMNS)
-		moment_columns(panel, r, which, panels, d, mean, j, MOMENT_COLUMNS, first, second);
+	for (; j + DIAG_COLUMNS <= d; j += DIAG_COLUMNS)
+		moment_columns(panel, r, which, panels, d, mean, j, DIAG_COLUMNS, first, second);
 	for (; j < d; j++)
 		moment_columns(panel, r, which, panels, d, mean, j, 1, first, second);
 }
