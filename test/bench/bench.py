@@ -191,11 +191,11 @@ class Bench:
         seconds = statistics.median(ours)
         print(f"{self.name:<37}{seconds * 1e3:>10.1f}{rows / seconds:>12.3g}{iterations:>6}"
               f"{'' if objective is None else format(objective, '.8g'):>15}  {peer:<36}"
-              f"{peer_ms:>10}{ratio:>16}{against:>11}", flush=True)
+              f"{peer_ms:>10}{ratio:>18}{against:>11}", flush=True)
 
 
 HEADER = (f"{'workload':<37}{'ours ms':>10}{'rows/s':>12}{'iter':>6}{'objective':>15}  "
-          f"{'beside':<36}{'ms':>10}{'ratio':>16}{'objective':>11}")
+          f"{'beside':<36}{'ms':>10}{'ratio':>18}{'objective':>11}")
 
 
 def machine():
