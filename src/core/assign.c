@@ -278,10 +278,9 @@ typedef struct pass
 } pass;
 
 static void
-settle(pass *p, uint32_t point, uint32_t label, double gap)
+settle(pass *p, uint32_t point, uint32_t label, float gap)
 {
-	/* down to a float, and a little more */
-	p->gap[point] = gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
+	p->gap[point] = gap;
 	if (p->label[point] == label)
 		return;
 	p->changes[p->changed++] = (clu_change) {point, p->label[point]};
@@ -292,10 +291,10 @@ settle(pass *p, uint32_t point, uint32_t label, double gap)
  * The gap between two exact distances.  Their own rounding, (d+3) eps each way, is taken off, so
  * that a positive gap means that the computed distances differ in the same sense.
  */
-static double
+static float
 exact_gap(const clu_assigner *a, double least, double second)
 {
-	double slack = 4 * (a->d + 4) * DBL_EPSILON;
+	double slack = 4 * (a->d + 4) * DBL_EPSILON, gap;
 
 	if (a->metric == CLU_SQUARED)
 	{
@@ -304,7 +303,9 @@ exact_gap(const clu_assigner *a, double least, double second)
 	}
 	if (!(second < INFINITY))
 		return a->k == 1 ? FLT_MAX / 4 : 0;
-	return (second * (1 - slack) - least * (1 + slack)) * a->frame->unit;
+	gap = (second * (1 - slack) - least * (1 + slack)) * a->frame->unit;
+	/* down to a float, and a little more */
+	return gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
 }
 
 static void
@@ -337,7 +338,8 @@ static void
 scan_exactly(pass *p, const uint32_t *queue, int n)
 {
 	const clu_assigner *a = p->a;
-	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], gap[CLU_LANES];
+	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+	float				gap[CLU_LANES];
 
 	clu_panel_fill(p->own->panel, p->block->x, p->block->width, a->d, queue, n);
 	clu_kernel->nearest(a->metric, p->own->panel, a->d, a->center, a->k, least, second, index);
@@ -347,75 +349,28 @@ scan_exactly(pass *p, const uint32_t *queue, int n)
 		settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
 }
 
-/* Eight rows, centred and scaled, into eight lanes. */
-#define FILL_EIGHT(type)                                                                        \
-	do                                                                                          \
-	{                                                                                           \
-		const type *r[8];                                                                       \
-                                                                                                \
-		for (int i = 0; i < 8; i++)                                                             \
-			r[i] = (const type *) x + (size_t) queue[lane + i < n ? lane + i : 0] * (size_t) d; \
-		for (int j = 0; j < d; j++)                                                             \
-			for (int i = 0; i < 8; i++)                                                         \
-				panel[j * CLU_LANES + lane + i] = (float) ((r[i][j] - shift[j]) * unit);        \
-	} while (0)
-
-/* Centred and scaled rows, and their squared norms. */
-static void
-fill_filter_panel(const pass *p, const uint32_t *queue, int n, float *restrict norm)
-{
-	const double *restrict shift = p->a->frame->shift;
-	const void *restrict x = p->block->x;
-	float *restrict panel = p->own->filter_panel;
-	double unit = p->a->frame->unit;
-	int	   d = p->a->d;
-
-	for (int lane = 0; lane < CLU_LANES; lane += 8)
-		if (p->block->width == 8)
-			FILL_EIGHT(double);
-		else
-			FILL_EIGHT(float);
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		norm[lane] = 0;
-	for (int j = 0; j < d; j++)
-		for (int lane = 0; lane < CLU_LANES; lane++)
-			norm[lane] += panel[j * CLU_LANES + lane] * panel[j * CLU_LANES + lane];
-}
-
 static void
 scan_filtered(pass *p, const uint32_t *queue, int n)
 {
 	const clu_assigner *a = p->a;
-	float				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], norm[CLU_LANES];
-	double				u = FLT_EPSILON / 2, d = a->d;
-	double				gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
-	double				widest = a->largest_norm;
+	const clu_frame	   *frame = a->frame;
+	float				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+	float				norm[CLU_LANES], gap[CLU_LANES];
 
-	fill_filter_panel(p, queue, n, norm);
+	clu_kernel->filter_panel(p->block->x, p->block->width, a->d, queue, n, frame->shift,
+							 frame->unit, p->own->filter_panel, norm);
 	clu_kernel->filter(p->own->filter_panel, a->d, a->filter_packed, a->half_norm,
 					   filter_groups(a->k), least, second, index);
+	clu_kernel->filter_gaps(least, second, norm, a->d, a->largest_norm, gap);
 	p->own->scanned += (size_t) n;
 	for (int lane = 0; lane < n; lane++)
-	{
-		double squared = norm[lane];
-		double length = sqrt(squared) * (1 + gamma) + 0x1p-70;
-
-		/* the last terms: rounding of the exact distances, and what underflows in a float */
-		double error = gamma * (widest * widest / 2 + length * widest) +
-					   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
-		double near, far;
-
-		if (!((double) second[lane] - (double) least[lane] > 2 * error))
+		if (gap[lane] >= 0)
+			settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
+		else
 		{
 			p->own->doubtful++;
 			settle_exactly(p, queue[lane]);
-			continue;
 		}
-		near = fmax(2 * ((double) least[lane] + error) + squared * (1 + 2 * gamma), 0);
-		far = fmax(2 * ((double) second[lane] - error) + squared * (1 - 2 * gamma), 0);
-		settle(p, queue[lane], (uint32_t) index[lane],
-			   sqrt(far) * (1 - 1e-9) - sqrt(near) * (1 + 1e-9));
-	}
 }
 
 static void

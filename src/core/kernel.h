@@ -46,11 +46,25 @@ typedef struct clu_kernels
 	int filter_group; /* centres in a group of the filter's packed centres */
 
 	/*
+	 * The filter's panel of up to 32 rows, missing lanes repeating the first: (x - shift) * unit
+	 * as floats, and their squared norms.
+	 */
+	void (*filter_panel)(const void *x, int width, int d, const uint32_t *row, int n,
+						 const double *shift, double unit, float *panel, float *norm);
+
+	/*
 	 * The two least scores half_norm[c] - x.c over all centres, and the index of the least, for
 	 * each of 32 points.  Centres are packed in groups: packed[group][j][filter_group].
 	 */
 	void (*filter)(const float *panel, int d, const float *packed, const float *half_norm,
 				   int groups, float *least, float *second, float *index);
+
+	/*
+	 * What the scores prove, given the largest norm of a centre: how much farther, at least, the
+	 * second centre is than the nearest, or -1 where the label isn't proven (assign.h).
+	 */
+	void (*filter_gaps)(const float *least, const float *second, const float *norm, int d,
+						double widest, float *gap);
 
 	/*
 	 * The two least distances to k centres (k * d, row after row) and the index of the least;

@@ -35,6 +35,7 @@ typedef __m512d vd;
 #define vf_set(x) _mm512_set1_ps(x)
 #define vd_set(x) _mm512_set1_pd(x)
 #define vf_minus_product(sum, a, b) _mm512_fnmadd_ps((a), (b), (sum))
+#define vf_plus_product(sum, a, b) _mm512_fmadd_ps((a), (b), (sum))
 #define vf_min(a, b) _mm512_min_ps((a), (b))
 #define vf_max(a, b) _mm512_max_ps((a), (b))
 #define vf_select_less(a, b, then, otherwise) \

@@ -6,80 +6,19 @@
  * and VD_LANES, the operations used below, FILTER_GROUP and EXACT_GROUP (how many centres fit
  * into the registers beside two vectors of points), and KERNEL_NAME(x).
  *
- * What limits them: the filter issues one fused multiply-add per (point, centre, dimension) and
- * one broadcast load for two of them, so it runs at the rate of the multipliers once d is beyond
- * about 16; below, the five operations that keep the two least scores dominate.  The exact
- * kernels need three operations where the filter needs one.
+ * What limits the exact kernels: three operations where the filter needs one, at the rate of the
+ * adders.  The others say it in their own files.
  */
 #include "kernel.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 #define PAIR 2 /* vectors of points in registers */
 
-/* ---- filter ---- */
-
-INLINE void
-filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
-			 vf *least, vf *second, vf *index)
-{
-	vf score[FILTER_GROUP][PAIR];
-
-#pragma GCC unroll 16
-	for (int c = 0; c < FILTER_GROUP; c++)
-		score[c][0] = score[c][1] = vf_set(half_norm[c]);
-	for (int j = 0; j < d; j++)
-	{
-		vf x0 = vf_load(panel + j * CLU_LANES);
-		vf x1 = vf_load(panel + j * CLU_LANES + VF_LANES);
-
-#pragma GCC unroll 16
-		for (int c = 0; c < FILTER_GROUP; c++)
-		{
-			vf value = vf_set(packed[j * FILTER_GROUP + c]);
-
-			score[c][0] = vf_minus_product(score[c][0], x0, value);
-			score[c][1] = vf_minus_product(score[c][1], x1, value);
-		}
-	}
-#pragma GCC unroll 16
-	for (int c = 0; c < FILTER_GROUP; c++)
-#pragma GCC unroll 2
-		for (int p = 0; p < PAIR; p++)
-		{
-			second[p] = vf_min(second[p], vf_max(least[p], score[c][p]));
-			index[p] = vf_select_less(score[c][p], least[p], vf_set((float) (first + c)), index[p]);
-			least[p] = vf_min(least[p], score[c][p]);
-		}
-}
-
-static void
-filter(const float *panel, int d, const float *packed, const float *half_norm, int groups,
-	   float *least_out, float *second_out, float *index_out)
-{
-	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
-	{
-		vf least[PAIR], second[PAIR], index[PAIR];
-
-		for (int p = 0; p < PAIR; p++)
-		{
-			least[p] = second[p] = vf_set(INFINITY);
-			index[p] = vf_set(0);
-		}
-		for (int group = 0; group < groups; group++)
-			filter_group(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
-						 half_norm + group * FILTER_GROUP, group * FILTER_GROUP, least, second,
-						 index);
-		for (int p = 0; p < PAIR; p++)
-		{
-			vf_store(least_out + lane + p * VF_LANES, least[p]);
-			vf_store(second_out + lane + p * VF_LANES, second[p]);
-			vf_store(index_out + lane + p * VF_LANES, index[p]);
-		}
-	}
-}
+#include "kernel_filter_body.h"
 
 /* ---- exact distances ---- */
 
@@ -552,7 +491,9 @@ const clu_kernels KERNEL_TABLE = {
 	.name = KERNEL_NAME,
 	.available = available,
 	.filter_group = FILTER_GROUP,
+	.filter_panel = filter_panel,
 	.filter = filter,
+	.filter_gaps = filter_gaps,
 	.nearest = nearest,
 	.distances = distances,
 	.deviations = deviations,

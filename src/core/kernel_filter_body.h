@@ -1,0 +1,226 @@
+/*
+ * kernel_filter_body.h
+ *		The filter of assign.c, in single precision: panels, scores, and what the scores prove.
+ *
+ * Part of kernel_body.h.
+ *
+ * What limits it: one fused multiply-add per point, centre and dimension, and one broadcast load
+ * for two of them, so that it runs at the rate of the multipliers once there are more than about
+ * 16 dimensions; with fewer, the five operations that keep the two least scores take over.  A
+ * panel takes eight instructions for four values, most of them to round them and to turn
+ * rows into columns, and, with many dimensions, the way of the rows from memory.
+ */
+
+/* ---- panels ---- */
+
+#define STRIP 64 /* columns that are centred together */
+
+typedef float four __attribute__((vector_size(16)));
+typedef int	  four_places __attribute__((vector_size(16)));
+
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle((a), (b), (four_places) {__VA_ARGS__})
+#endif
+
+INLINE void
+center_doubles(const double *restrict x, const double *restrict shift, double unit, int n,
+			   float *restrict out)
+{
+	for (int j = 0; j < n; j++)
+		out[j] = (float) ((x[j] - shift[j]) * unit);
+}
+
+INLINE void
+center_floats(const float *restrict x, const double *restrict shift, double unit, int n,
+			  float *restrict out)
+{
+	for (int j = 0; j < n; j++)
+		out[j] = (float) ((x[j] - shift[j]) * unit);
+}
+
+/* Four columns of four rows: four lanes of the panel. */
+INLINE void
+transpose_four(float (*rows)[STRIP], int j, float *out)
+{
+	four r[4], low[2], high[2], column[4];
+
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		memcpy(&r[i], rows[i] + j, sizeof(four));
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++)
+	{
+		low[i] = SHUFFLE(r[i], r[i + 2], 0, 4, 1, 5);
+		high[i] = SHUFFLE(r[i], r[i + 2], 2, 6, 3, 7);
+	}
+	column[0] = SHUFFLE(low[0], low[1], 0, 4, 1, 5);
+	column[1] = SHUFFLE(low[0], low[1], 2, 6, 3, 7);
+	column[2] = SHUFFLE(high[0], high[1], 0, 4, 1, 5);
+	column[3] = SHUFFLE(high[0], high[1], 2, 6, 3, 7);
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		memcpy(out + i * CLU_LANES, &column[i], sizeof(four));
+}
+
+/* Four lanes of n columns of the panel, from four rows. */
+INLINE void
+fill_four(const void *x, const int width, const size_t *start, int n, const double *shift,
+		  double unit, float *panel)
+{
+	float strip[4][STRIP];
+	int	  j = 0;
+
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		if (width == 8)
+			center_doubles((const double *) x + start[i], shift, unit, n, strip[i]);
+		else
+			center_floats((const float *) x + start[i], shift, unit, n, strip[i]);
+	for (; j + 4 <= n; j += 4)
+		transpose_four(strip, j, panel + j * CLU_LANES);
+	for (; j < n; j++)
+		for (int i = 0; i < 4; i++)
+			panel[j * CLU_LANES + i] = strip[i][j];
+}
+
+INLINE void
+add_squares(const float *panel, int n, float *norm)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += VF_LANES)
+	{
+		vf sum = vf_load(norm + lane);
+
+		for (int j = 0; j < n; j++)
+		{
+			vf x = vf_load(panel + j * CLU_LANES + lane);
+
+			sum = vf_plus_product(sum, x, x);
+		}
+		vf_store(norm + lane, sum);
+	}
+}
+
+INLINE void
+fill_strips(const void *x, const int width, int d, const uint32_t *row, int n, const double *shift,
+			double unit, float *panel, float *norm)
+{
+	for (int first = 0; first < d; first += STRIP)
+	{
+		int columns = d - first < STRIP ? d - first : STRIP;
+
+		for (int lane = 0; lane < CLU_LANES; lane += 4)
+		{
+			size_t start[4];
+
+			for (int i = 0; i < 4; i++)
+				start[i] = (size_t) row[lane + i < n ? lane + i : 0] * (size_t) d + (size_t) first;
+			fill_four(x, width, start, columns, shift + first, unit,
+					  panel + first * CLU_LANES + lane);
+		}
+		add_squares(panel + first * CLU_LANES, columns, norm);
+	}
+}
+
+static void
+filter_panel(const void *x, int width, int d, const uint32_t *row, int n, const double *shift,
+			 double unit, float *panel, float *norm)
+{
+	memset(norm, 0, CLU_LANES * sizeof(float));
+	if (width == 8)
+		fill_strips(x, 8, d, row, n, shift, unit, panel, norm);
+	else
+		fill_strips(x, 4, d, row, n, shift, unit, panel, norm);
+}
+
+/* ---- scores ---- */
+
+INLINE void
+filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
+			 vf *least, vf *second, vf *index)
+{
+	vf score[FILTER_GROUP][PAIR];
+
+#pragma GCC unroll 16
+	for (int c = 0; c < FILTER_GROUP; c++)
+		score[c][0] = score[c][1] = vf_set(half_norm[c]);
+	for (int j = 0; j < d; j++)
+	{
+		vf x0 = vf_load(panel + j * CLU_LANES);
+		vf x1 = vf_load(panel + j * CLU_LANES + VF_LANES);
+
+#pragma GCC unroll 16
+		for (int c = 0; c < FILTER_GROUP; c++)
+		{
+			vf value = vf_set(packed[j * FILTER_GROUP + c]);
+
+			score[c][0] = vf_minus_product(score[c][0], x0, value);
+			score[c][1] = vf_minus_product(score[c][1], x1, value);
+		}
+	}
+#pragma GCC unroll 16
+	for (int c = 0; c < FILTER_GROUP; c++)
+#pragma GCC unroll 2
+		for (int p = 0; p < PAIR; p++)
+		{
+			second[p] = vf_min(second[p], vf_max(least[p], score[c][p]));
+			index[p] = vf_select_less(score[c][p], least[p], vf_set((float) (first + c)), index[p]);
+			least[p] = vf_min(least[p], score[c][p]);
+		}
+}
+
+static void
+filter(const float *panel, int d, const float *packed, const float *half_norm, int groups,
+	   float *least_out, float *second_out, float *index_out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
+	{
+		vf least[PAIR], second[PAIR], index[PAIR];
+
+		for (int p = 0; p < PAIR; p++)
+		{
+			least[p] = second[p] = vf_set(INFINITY);
+			index[p] = vf_set(0);
+		}
+		for (int group = 0; group < groups; group++)
+			filter_group(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
+						 half_norm + group * FILTER_GROUP, group * FILTER_GROUP, least, second,
+						 index);
+		for (int p = 0; p < PAIR; p++)
+		{
+			vf_store(least_out + lane + p * VF_LANES, least[p]);
+			vf_store(second_out + lane + p * VF_LANES, second[p]);
+			vf_store(index_out + lane + p * VF_LANES, index[p]);
+		}
+	}
+}
+
+/* ---- proofs ---- */
+
+static void
+filter_gaps(const float *restrict least, const float *restrict second, const float *restrict norm,
+			int d, double widest, float *restrict gap)
+{
+	double u = FLT_EPSILON / 2;
+	double gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
+	double rounding = (d + 4) * DBL_EPSILON, vanished = d * 0x1p-140;
+
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		double squared = norm[lane], length = sqrt(squared) * (1 + gamma) + 0x1p-70;
+
+		/* the last terms: rounding of the exact distances, and what underflows in a float */
+		double error = gamma * (widest * widest / 2 + length * widest) +
+					   rounding * (length + widest) * (length + widest) + vanished;
+		double near = 2 * (least[lane] + error) + squared * (1 + 2 * gamma);
+		double far = 2 * (second[lane] - error) + squared * (1 - 2 * gamma);
+		double lead = (double) second[lane] - (double) least[lane] - 2 * error;
+		double sure = sqrt(far > 0 ? far : 0) * (1 - 1e-9) - sqrt(near > 0 ? near : 0) * (1 + 1e-9);
+
+		/* down to a float, and a little more */
+		sure *= 1 - 2 * FLT_EPSILON;
+		sure = sure > FLT_MIN ? sure : 0;
+		gap[lane] = lead > 0 ? (float) sure : -1;
+	}
+}
