@@ -393,7 +393,7 @@ exercise_distribution(const clu_model *model)
 
 /* ---- steps ---- */
 
-/* Tables for steps from a model; NULL where there are none, or no numbers for them. */
+/* Tables for steps from a model; NULL where there are no numbers for them. */
 static inline clu_step *
 exercise_open_step(const clu_model *model, size_t length, clu_error *error)
 {
@@ -402,16 +402,13 @@ exercise_open_step(const clu_model *model, size_t length, clu_error *error)
 
 	memset(step, 0, sizeof(*step));
 	step->error = error;
-	if (clu_step_known(model))
-	{
-		clu_step_open(step, model, length);
-		clu_step_layout(step, &arena);
-		arena = (clu_arena) {exercise_memory(arena.used), 0};
-		clu_step_layout(step, &arena);
-		if (clu_step_prepare(step) == CLU_OK)
-			return step;
-		free(arena.base);
-	}
+	clu_step_open(step, model, length);
+	clu_step_layout(step, &arena);
+	arena = (clu_arena) {exercise_memory(arena.used), 0};
+	clu_step_layout(step, &arena);
+	if (clu_step_prepare(step) == CLU_OK)
+		return step;
+	free(arena.base);
 	free(step);
 	return NULL;
 }

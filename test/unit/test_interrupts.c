@@ -117,16 +117,16 @@ do_job(job *j)
 	clu_order order;
 	size_t	  distinct;
 
-	clu_order_layout(&order, &arena, j->rows.n);
+	clu_order_layout(&order, &arena, j->rows.n, 1);
 	give_memory(j, 0, &arena);
-	clu_order_layout(&order, &arena, j->rows.n);
-	distinct = clu_order_sort(&order, &j->rows, &j->interrupt);
+	clu_order_layout(&order, &arena, j->rows.n, 1);
+	distinct = clu_order_sort(&order, &j->rows, NULL, &j->interrupt);
 
 	arena = (clu_arena) {NULL, 0};
-	clu_points_layout(&j->points, &arena, &j->rows, distinct);
+	clu_points_layout(&j->points, &arena, &j->rows, distinct, 1);
 	give_memory(j, 1, &arena);
-	clu_points_layout(&j->points, &arena, &j->rows, distinct);
-	j->status = clu_points_collapse(&j->points, &order, &j->rows, &j->interrupt, &j->error);
+	clu_points_layout(&j->points, &arena, &j->rows, distinct, 1);
+	j->status = clu_points_collapse(&j->points, &order, &j->rows, NULL, &j->interrupt, &j->error);
 
 	memset(&j->fit, 0, sizeof(j->fit));
 	j->fit.model.algorithm = j->algorithm;
