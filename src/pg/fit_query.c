@@ -18,6 +18,7 @@
 #include "fit.h"
 #include "model_value.h"
 #include "options_value.h"
+#include "progress.h"
 
 PG_FUNCTION_INFO_V1(clustering_kmeans_fit_query);
 PG_FUNCTION_INFO_V1(clustering_kmeans_fit_query_start);
@@ -31,11 +32,11 @@ PG_FUNCTION_INFO_V1(clustering_bernoulli_fit_query_start);
 /* ---- iterations ---- */
 
 /* How the last two refits went. */
-typedef struct progress
+typedef struct objectives
 {
 	double last;	  /* objective before the last refit; infinite at first */
 	double objective; /* after it, for K-means: with the rows where they were */
-} progress;
+} objectives;
 
 /* More than any data need, as long as each pass sees the same. */
 #define MOST_PASSES 100
@@ -57,7 +58,8 @@ check_passes(const clu_model *next)
  * one says what the refit before it gained, and only the last one whether something moves.
  */
 static bool
-has_settled(const clu_pg_query_fit *fit, const clu_step *step, const clu_model *next, progress *at)
+has_settled(const clu_pg_query_fit *fit, const clu_step *step, const clu_model *next,
+			objectives *at)
 {
 	double tol = clu_option_number(&fit->options, CLU_TOL);
 	bool   mixture = clu_model_is_mixture(next);
@@ -91,9 +93,12 @@ measure(bytea *state, bool converged)
 static clu_model *
 iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 {
-	int64	 most = clu_option_integer(&fit->options, CLU_MAX_ITER);
-	progress at = {INFINITY, INFINITY};
+	int64			most = clu_option_integer(&fit->options, CLU_MAX_ITER);
+	objectives		at = {INFINITY, INFINITY};
+	clu_pg_progress shown;
+	clu_pg_position position = {.start = 1};
 
+	clu_pg_progress_begin(&shown, fit->algorithm, 1);
 	for (;;)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fit->pass);
@@ -109,6 +114,11 @@ iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 			return NULL;
 		}
 		settled = has_settled(fit, &done, next, &at);
+		position.iteration = model->iterations;
+		position.objective = next->objective;
+		position.seen += (double) next->rows;
+		if (clu_pg_progress_due(&shown))
+			clu_pg_progress_report(&shown, &position);
 		MemoryContextSwitchTo(fit->context);
 		if (settled || model->iterations >= most)
 			result = clu_pg_model_copy(measure(state, settled), 0);

@@ -47,13 +47,30 @@ typedef struct fitting
 /* ---- what the core calls ---- */
 
 static void
+report_progress(fitting *f)
+{
+	const clu_fit  *fit = f->fit;
+	clu_pg_position position = {0};
+
+	if (fit != NULL)
+	{
+		position.start = fit->start;
+		position.iteration = fit->iteration;
+		position.objective = clu_in_input_units(fit, fit->objective);
+		position.seen = (double) fit->seen * fit->points->rows / (double) fit->points->n;
+	}
+	clu_pg_progress_report(&f->progress, &position);
+}
+
+static void
 check_fit(void *context)
 {
 	fitting *f = context;
 
 	CHECK_FOR_INTERRUPTS();
 	clu_pg_room_tidy(f->room);
-	clu_pg_progress_report(&f->progress, f->fit);
+	if (clu_pg_progress_due(&f->progress))
+		report_progress(f);
 }
 
 static void

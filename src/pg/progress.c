@@ -15,48 +15,41 @@ clu_pg_progress_begin(clu_pg_progress *progress, clu_algorithm algorithm, int64 
 	progress->last = GetCurrentTimestamp();
 }
 
-/* Rows a second since the last report, as text to follow others; nothing where none was seen. */
-static char *
-rate(const clu_pg_progress *progress, const clu_fit *fit, TimestampTz now)
+bool
+clu_pg_progress_due(const clu_pg_progress *progress)
 {
-	double rows =
-		(double) (fit->seen - progress->seen) * fit->points->rows / (double) fit->points->n;
-
-	if (rows == 0)
-		return "";
-	return psprintf(", %.0f rows per second", rows / (double) (now - progress->last) * 1e6);
+	return clu_pg_progress_interval > 0 &&
+		   GetCurrentTimestamp() - progress->last >= (TimestampTz) clu_pg_progress_interval * 1000;
 }
 
-static void
-report(const clu_pg_progress *progress, const clu_fit *fit, TimestampTz now)
+/* Rows a second since the last report, as text to follow others; nothing where none was seen. */
+static char *
+rate(const clu_pg_progress *progress, const clu_pg_position *position, TimestampTz now)
 {
-	const char *name = clu_algorithm_name(progress->algorithm);
+	double rows = position->seen - progress->seen;
 
-	if (fit == NULL || fit->start == 0)
-		ereport(NOTICE, (errmsg("%s fit: preparing the rows", name)));
-	else if (fit->run == 0 || fit->iteration == 0)
-		ereport(NOTICE, (errmsg("%s fit: start " INT64_FORMAT " of " INT64_FORMAT
-								", finding where to begin",
-								name, fit->start, progress->starts)));
-	else
-		ereport(NOTICE,
-				(errmsg("%s fit: start " INT64_FORMAT " of " INT64_FORMAT
-						", iteration " INT64_FORMAT ", objective %g%s",
-						name, fit->start, progress->starts, fit->iteration,
-						clu_in_input_units(fit, fit->objective), rate(progress, fit, now))));
+	return rows > 0
+			   ? psprintf(", %.0f rows per second", rows / (double) (now - progress->last) * 1e6)
+			   : "";
 }
 
 void
-clu_pg_progress_report(clu_pg_progress *progress, const clu_fit *fit)
+clu_pg_progress_report(clu_pg_progress *progress, const clu_pg_position *position)
 {
-	TimestampTz now;
+	const char *name = clu_algorithm_name(progress->algorithm);
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (clu_pg_progress_interval == 0)
-		return;
-	now = GetCurrentTimestamp();
-	if (now - progress->last < (TimestampTz) clu_pg_progress_interval * 1000)
-		return;
-	report(progress, fit, now);
+	if (position->start == 0)
+		ereport(NOTICE, (errmsg("%s fit: preparing the rows", name)));
+	else if (position->iteration == 0)
+		ereport(NOTICE, (errmsg("%s fit: start " INT64_FORMAT " of " INT64_FORMAT
+								", finding where to begin",
+								name, position->start, progress->starts)));
+	else
+		ereport(NOTICE, (errmsg("%s fit: start " INT64_FORMAT " of " INT64_FORMAT
+								", iteration " INT64_FORMAT ", objective %g%s",
+								name, position->start, progress->starts, position->iteration,
+								position->objective, rate(progress, position, now))));
 	progress->last = now;
-	progress->seen = fit == NULL ? 0 : fit->seen;
+	progress->seen = position->seen;
 }

@@ -9,7 +9,7 @@
 
 #include "utils/timestamp.h"
 
-#include "fit.h"
+#include "model.h"
 
 /* clustering.progress_interval, in milliseconds; 0: never */
 extern int clu_pg_progress_interval;
@@ -19,12 +19,22 @@ typedef struct clu_pg_progress
 	clu_algorithm algorithm;
 	int64		  starts;
 	TimestampTz	  last; /* report, or the beginning */
-	uint64		  seen; /* points by then */
+	double		  seen; /* rows by then */
 } clu_pg_progress;
+
+/* How far a fit is. */
+typedef struct clu_pg_position
+{
+	int64  start;	  /* of the starts; 0: before the first */
+	int64  iteration; /* 0: there is no objective yet */
+	double objective;
+	double seen; /* rows, in all passes so far */
+} clu_pg_position;
 
 extern void clu_pg_progress_begin(clu_pg_progress *progress, clu_algorithm algorithm, int64 starts);
 
-/* A NOTICE, if it's time for one; fit is NULL before the first start. */
-extern void clu_pg_progress_report(clu_pg_progress *progress, const clu_fit *fit);
+/* Whether it's time for a NOTICE; and the NOTICE. */
+extern bool clu_pg_progress_due(const clu_pg_progress *progress);
+extern void clu_pg_progress_report(clu_pg_progress *progress, const clu_pg_position *position);
 
 #endif
