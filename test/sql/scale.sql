@@ -96,17 +96,6 @@ SET client_min_messages = notice;
 SET clustering.progress_interval = -1;
 SET clustering.progress_interval = '10s';
 SHOW clustering.progress_interval;
-
--- With so short an interval some notice comes, of whatever the fits are doing then.
-CREATE FUNCTION reports(query text) RETURNS boolean LANGUAGE plpgsql
-SET clustering.progress_interval = '1ms' SET client_min_messages = error AS $$
-BEGIN
-	EXECUTE query;
-	RETURN true;
-END $$;
-SELECT reports($q$SELECT kmeans_fit(x, 20) FROM point$q$);
-SELECT reports($q$SELECT kmeans_fit_query('SELECT x FROM point', 20, '{"max_iter": 2}')$q$);
-DROP FUNCTION reports(text);
 SET clustering.max_parallel_workers = 1025;
 SET clustering.no_such_setting = 1;
 

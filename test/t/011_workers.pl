@@ -176,6 +176,28 @@ END \$\$;
 $short
 END
 
+# ---- progress ----
+
+my @reports = (
+	[ 'a fit', $short, qr/NOTICE:  kmeans fit: start 1 of 1, iteration \d+, objective [0-9.e+]+, \d+ rows per second$/m ],
+	[ 'a fit with several starts', q{SELECT length(kmeans_fit(x, 40, '{"n_init": 3, "max_iter": 5}')) FROM point},
+		qr/NOTICE:  kmeans fit: start 3 of 3, /m ],
+	[ 'a fit over a query', q{SELECT length(kmeans_fit_query('SELECT x FROM point', 40, '{"max_iter": 3}'))},
+		qr/NOTICE:  kmeans fit: start 1 of 1, iteration 2, objective [0-9.e+]+, \d+ rows per second$/m ]);
+
+for my $report (@reports)
+{
+	my ($name, $query, $notice) = @$report;
+	my $stderr = '';
+
+	$node->psql('postgres', "SET client_min_messages = notice; SET clustering.progress_interval = '1ms'; $query",
+		stderr => \$stderr);
+	like($stderr, $notice, "$name says how far it is");
+	$node->psql('postgres', "SET client_min_messages = notice; SET clustering.progress_interval = 0; $query",
+		stderr => \$stderr);
+	unlike($stderr, qr/NOTICE/, "$name is silent where it's told to be");
+}
+
 # ---- resident memory ----
 
 sub resident_peak
