@@ -18,6 +18,7 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 	clu_frame_layout(&hard->frame, arena, d);
 	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_seed_layout(&hard->seeder, arena, metric, n, k, d, clu_team_members(fit->team));
+	clu_coreset_layout(&hard->coreset, arena, metric, fit->points, k);
 	clu_exchange_layout(&hard->exchange, arena, k, d);
 	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
 	CLU_TAKE(arena, hard->row, (size_t) d);
@@ -50,13 +51,17 @@ clu_hard_begin(clu_fit *fit)
 void
 clu_hard_start(clu_fit *fit, clu_random *random)
 {
-	clu_hard *hard = fit->state;
+	clu_hard		 *hard = fit->state;
+	const clu_points *points = fit->points;
 
 	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
-		clu_seed_random(&hard->seeder, fit->points, fit->model.center, random, fit->interrupt);
-	else
-		clu_seed_plusplus(&hard->seeder, fit->points, fit->model.center, random, fit->team,
-						  fit->interrupt);
+	{
+		clu_seed_random(&hard->seeder, points, fit->model.center, random, fit->interrupt);
+		return;
+	}
+	points = clu_coreset_draw(&hard->coreset, points, hard->frame.shift, hard->seeder.cost, random,
+							  fit->interrupt);
+	clu_seed_plusplus(&hard->seeder, points, fit->model.center, random, fit->team, fit->interrupt);
 }
 
 void

@@ -12,6 +12,7 @@
 #define CLU_HARD_H
 
 #include "assign.h"
+#include "coreset.h"
 #include "exchange.h"
 #include "fit.h"
 #include "seed.h"
@@ -33,6 +34,7 @@ typedef struct clu_hard
 	clu_frame	 frame;
 	clu_assigner assigner;
 	clu_seeder	 seeder;
+	clu_coreset	 coreset; /* that it looks at */
 	clu_exchange exchange;
 	double		*previous;	   /* k * d: the centres of the pass before */
 	bool		 has_previous; /* and the gaps are about them */
