@@ -6,15 +6,20 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "commands/tablespace.h"
 #include "executor/instrument.h"
 #include "utils/wait_event.h"
 
-#define WRITE_SIZE (1024 * 1024) /* at a time; a cancel request is answered in between */
+/*
+ * Bytes written at a time.  The kernel may keep them as one piece of its cache, and a fault makes
+ * a whole piece resident: so pieces are small.
+ */
+#define WRITE_SIZE (32 * 1024)
 
-/* Milliseconds in which no more becomes resident than some 50 MB. */
-#define TIDY_INTERVAL 5
+/* These are some tens of megabytes. */
+#define MOST_FAULTS 512
 
 /* Addresses cost nothing: far more of them than a fit can use. */
 #define RESERVED_SIZE ((Size) 1 << (sizeof(void *) > 4 ? 40 : 28))
@@ -240,19 +245,15 @@ clu_pg_room_end(clu_pg_room *room)
 void
 clu_pg_room_tidy(clu_pg_room *room)
 {
-	instr_time now, since;
+	struct rusage usage;
 
-	if (!room->thrifty)
-		return;
-	INSTR_TIME_SET_CURRENT(now);
-	since = now;
-	INSTR_TIME_SUBTRACT(since, room->tidied);
-	if (INSTR_TIME_GET_MILLISEC(since) < TIDY_INTERVAL)
+	if (!room->thrifty || getrusage(RUSAGE_SELF, &usage) != 0 ||
+		usage.ru_minflt < room->faults + MOST_FAULTS)
 		return;
 	for (int i = 0; i < room->files; i++)
 		if (room->mapped[i].size > 0)
 			(void) madvise(room->mapped[i].address, room->mapped[i].size, MADV_DONTNEED);
-	room->tidied = now;
+	room->faults = usage.ru_minflt;
 }
 
 /* ---- the same room in another process ---- */

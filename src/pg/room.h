@@ -6,7 +6,7 @@
  * they are more than work_mem allows, or other processes are to help with them, their memory is a
  * temporary file that is mapped.  What of it is resident then belongs to the kernel, which writes
  * it out and takes it away as it needs to; a thrifty room also lets go of its pages itself, every few
- * milliseconds, so that a backend's resident memory stays small.
+ * megabytes, so that a backend's resident memory stays small.
  *
  * The traps of mapped files: a page that cannot be had kills the process by SIGBUS.  So a file is
  * always written before it's mapped, which also counts it towards temp_file_limit, and a full
@@ -20,7 +20,6 @@
 
 #include "pg_clustering.h"
 
-#include "portability/instr_time.h"
 #include "storage/fd.h"
 
 /* ---- temporary files that grow at their end ---- */
@@ -58,7 +57,7 @@ typedef struct clu_pg_room
 	bool		  thrifty;	/* with resident memory */
 	char		 *reserved; /* addresses for the files, or NULL: anywhere */
 	Size		  used;		/* of these */
-	instr_time	  tidied;	/* when pages were last let go of */
+	long		  faults;	/* of this process, when pages were last let go of */
 	int			  files;
 	clu_pg_mapped mapped[CLU_PG_MOST_MAPPED];
 } clu_pg_room;
@@ -79,7 +78,7 @@ extern char *clu_pg_room_map(clu_pg_room *room, clu_pg_file *file);
 extern void clu_pg_room_leave(clu_pg_room *room, int file);
 extern void clu_pg_room_end(clu_pg_room *room);
 
-/* Let go of all resident pages where the room is thrifty and it's time to. */
+/* Let go of all resident pages where the room is thrifty and they have become many. */
 extern void clu_pg_room_tidy(clu_pg_room *room);
 
 /*
