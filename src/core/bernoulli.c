@@ -441,7 +441,6 @@ statistics(clu_fit *fit, clu_statistic *list)
 
 const clu_verbs clu_bernoulli_verbs = {
 	.late_objective = true,
-	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_bernoulli_start,

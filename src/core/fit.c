@@ -115,8 +115,7 @@ clu_fit_pass(clu_fit *fit)
 {
 	fit->changed = 0;
 	fit->verbs->prepare(fit);
-	clu_team_run(fit->verbs->shared ? fit->team : NULL, CLU_JOB_PASS, fit,
-				 clu_points_shares(fit->points), fit->interrupt);
+	clu_team_run(fit->team, CLU_JOB_PASS, fit, clu_points_shares(fit->points), fit->interrupt);
 }
 
 /* ---- runs ---- */

@@ -49,9 +49,6 @@ typedef struct clu_verbs
 	 */
 	bool late_objective;
 
-	/* Passes may be shared out among the members of a team. */
-	bool shared;
-
 	/* Divide the memory of the algorithm's own state; fit->state is its root. */
 	void (*layout)(clu_fit *fit, clu_arena *arena);
 

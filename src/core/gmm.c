@@ -411,7 +411,6 @@ restore(clu_fit *fit)
 
 const clu_verbs clu_gmm_verbs = {
 	.late_objective = true,
-	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_gmm_start,

@@ -170,7 +170,6 @@ refit(clu_fit *fit)
 }
 
 const clu_verbs clu_kmeans_verbs = {
-	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_hard_start,

@@ -36,7 +36,7 @@ layout(clu_fit *fit, clu_arena *arena)
 	if (state == NULL)
 		state = &measured;
 	clu_hard_layout(&state->hard, arena, CLU_L1, fit);
-	clu_medians_layout(&state->medians, arena, fit->points, fit->model.k);
+	clu_medians_layout(&state->medians, arena, fit->points, fit->model.k, state->hard.members);
 	CLU_TAKE(arena, state->sample, CLU_SPLIT_SAMPLE);
 	CLU_TAKE(arena, state->sample_value, clu_size_product((size_t) fit->model.d, CLU_SPLIT_SAMPLE));
 	CLU_TAKE(arena, state->sample_order, clu_size_product((size_t) fit->model.d, CLU_SPLIT_SAMPLE));
@@ -58,7 +58,7 @@ begin(clu_fit *fit)
 		return clu_fail(fit->error, CLU_UNDERFLOW,
 						"The weights differ by too many orders of magnitude.", 0, 0);
 	clu_hard_begin(fit);
-	clu_medians_begin(&state->medians, fit->points, &scratch, fit->interrupt);
+	clu_medians_begin(&state->medians, fit->points, &scratch, fit->team, fit->interrupt);
 	return CLU_OK;
 }
 
@@ -77,8 +77,7 @@ move_point(clu_fit *fit, int member, const clu_block *block, uint32_t point, uin
 {
 	clu_kmedians *state = fit->state;
 
-	(void) member;
-	clu_medians_move(&state->medians, (uint32_t) block->first + point, from, to);
+	clu_medians_move(&state->medians, member, (uint32_t) block->first + point, from, to);
 }
 
 static void
@@ -102,10 +101,11 @@ refit(clu_fit *fit)
 	clu_kmedians *state = fit->state;
 	clu_dd		  objective;
 
+	clu_medians_collect(&state->medians);
 	if (any_empty(state))
 		clu_hard_fill_empty(fit, move_point);
 	objective = clu_medians_refit(&state->medians, state->hard.assigner.label, fit->model.center,
-								  fit->model.size, fit->interrupt);
+								  fit->model.size, fit->team, fit->interrupt);
 	state->hard.last_objective = fit->objective;
 	fit->objective = fmax(clu_dd_value(objective), 0);
 	return CLU_OK;

@@ -15,8 +15,30 @@
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
 
+/* Less work than so many steps is not worth asking others for help. */
+#define WORTH_SHARING 50000
+#define STEPS_OF_A_WALK 32 /* what it takes to look at a bound that stays */
+#define LEAST_WALKERS 16   /* items that walks are cut into, where there are so many clusters */
+
+static void
+layout_part(clu_medians_part *part, clu_arena *arena, size_t k, size_t d)
+{
+	size_t medians = clu_size_product(k, d);
+
+	CLU_TAKE(arena, part->row, d);
+	CLU_TAKE(arena, part->weight_hi, k);
+	CLU_TAKE(arena, part->weight_lo, k);
+	CLU_TAKE(arena, part->sided_hi, medians);
+	CLU_TAKE(arena, part->sided_lo, medians);
+	CLU_TAKE(arena, part->below_hi, medians);
+	CLU_TAKE(arena, part->below_lo, medians);
+	CLU_TAKE(arena, part->changed, k);
+	CLU_TAKE(arena, part->left_hi, k);
+	CLU_TAKE(arena, part->left_lo, k);
+}
+
 void
-clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, int k)
+clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, int k, int members)
 {
 	size_t n = points->n, d = (size_t) points->d, clusters = (size_t) k;
 	size_t medians = clu_size_product(clusters, d);
@@ -24,35 +46,40 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 
 	m->k = k;
 	m->d = points->d;
-	clu_ranks_layout(&m->ranks, arena, points);
+	m->members = members;
+	m->groups = CLU_MIN(k, (LEAST_WALKERS + m->d - 1) / m->d);
+	clu_ranks_layout(&m->ranks, arena, points, members);
 	CLU_TAKE(arena, m->scale, d);
-	CLU_TAKE(arena, m->row, d);
 	CLU_TAKE(arena, m->unit_hi, weighted ? n : 0);
 	CLU_TAKE(arena, m->unit_lo, weighted ? n : 0);
-	CLU_TAKE(arena, m->weight_hi, clusters);
-	CLU_TAKE(arena, m->weight_lo, clusters);
 	CLU_TAKE(arena, m->rank, medians);
 	CLU_TAKE(arena, m->bound, medians);
 	CLU_TAKE(arena, m->bound_point, medians);
 	CLU_TAKE(arena, m->median, medians);
-	CLU_TAKE(arena, m->sided_hi, medians);
-	CLU_TAKE(arena, m->sided_lo, medians);
-	CLU_TAKE(arena, m->below_hi, medians);
-	CLU_TAKE(arena, m->below_lo, medians);
-	CLU_TAKE(arena, m->changed, clusters);
 	CLU_TAKE(arena, m->cost, clusters);
-	CLU_TAKE(arena, m->left_hi, clusters);
-	CLU_TAKE(arena, m->left_lo, clusters);
+	CLU_TAKE(arena, m->next, d * (size_t) m->groups);
+	CLU_TAKE(arena, m->steps, d * (size_t) m->groups);
+	CLU_TAKE(arena, m->part, (size_t) members);
+	for (int i = 0; i < members; i++)
+	{
+		clu_medians_part measured, *part;
+
+		CLU_TAKE(arena, part, 1);
+		layout_part(part == NULL ? &measured : part, arena, clusters, d);
+		if (m->part != NULL)
+			m->part[i] = part;
+	}
+	m->total = m->part == NULL ? NULL : m->part[0];
 }
 
 /* ---- weights ---- */
 
 void
-clu_medians_begin(clu_medians *m, const clu_points *points, clu_word_list *scratch,
-				  const clu_interrupt *interrupt)
+clu_medians_begin(clu_medians *m, const clu_points *points, const clu_word_list *scratch,
+				  clu_team *team, const clu_interrupt *interrupt)
 {
 	m->points = points;
-	clu_ranks_sort(&m->ranks, points, scratch, interrupt);
+	clu_ranks_sort(&m->ranks, points, scratch, team, interrupt);
 	for (int j = 0; j < m->d; j++)
 		m->scale[j] = clu_exact_scale(points->largest[j] * points->largest_weight,
 									  points->largest[j] * points->total_weight);
@@ -67,14 +94,33 @@ clu_medians_begin(clu_medians *m, const clu_points *points, clu_word_list *scrat
 	}
 }
 
+static void
+clear_sums(const clu_medians *m, clu_medians_part *part)
+{
+	size_t size = (size_t) m->k * (size_t) m->d * sizeof(int64_t);
+
+	memset(part->sided_hi, 0, size);
+	memset(part->sided_lo, 0, size);
+	memset(part->below_hi, 0, size);
+	memset(part->below_lo, 0, size);
+	part->pending = 0;
+}
+
 void
 clu_medians_reset(clu_medians *m)
 {
-	memset(m->weight_hi, 0, (size_t) m->k * sizeof(int64_t));
-	memset(m->weight_lo, 0, (size_t) m->k * sizeof(int64_t));
-	memset(m->changed, 1, (size_t) m->k * sizeof(bool));
+	for (int i = 0; i < m->members; i++)
+	{
+		clu_medians_part *part = m->part[i];
+
+		memset(part->weight_hi, 0, (size_t) m->k * sizeof(int64_t));
+		memset(part->weight_lo, 0, (size_t) m->k * sizeof(int64_t));
+		memset(part->changed, i == 0, (size_t) m->k * sizeof(bool));
+		clear_sums(m, part);
+		part->moved = 0;
+	}
 	m->bounded = false;
-	m->moved = m->pending = 0;
+	m->walked = 0;
 }
 
 /* ---- members ---- */
@@ -98,72 +144,130 @@ unit_lo(const clu_medians *m, size_t point)
 }
 
 static clu_sided
-sided(const clu_medians *m, uint32_t c, int column)
+sided(const clu_medians *m, const clu_medians_part *part, uint32_t c)
 {
-	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
+	size_t at = (size_t) c * (size_t) m->d;
 
 	return (clu_sided) {
 		.bound = m->bound + at,
 		.bound_point = m->bound_point + at,
-		.scale = m->scale + column,
-		.hi = m->sided_hi + at,
-		.lo = m->sided_lo + at,
-		.below_hi = m->below_hi + at,
-		.below_lo = m->below_lo + at,
+		.scale = m->scale,
+		.hi = part->sided_hi + at,
+		.lo = part->sided_lo + at,
+		.below_hi = part->below_hi + at,
+		.below_lo = part->below_lo + at,
 	};
 }
 
 static void
-carry(clu_medians *m)
+carry(const clu_medians *m, clu_medians_part *part)
 {
 	size_t medians = (size_t) m->k * (size_t) m->d;
 
-	clu_exact_carry(m->sided_hi, m->sided_lo, medians);
-	clu_exact_carry(m->below_hi, m->below_lo, medians);
-	m->pending = 0;
+	clu_exact_carry(part->sided_hi, part->sided_lo, medians);
+	clu_exact_carry(part->below_hi, part->below_lo, medians);
+	part->pending = 0;
 }
 
 static inline void
-add_sided(clu_medians *m, uint32_t point, uint32_t c, bool subtract)
+add_sided(const clu_medians *m, clu_medians_part *part, uint32_t point, uint32_t c, bool subtract)
 {
-	clu_sided to = sided(m, c, 0);
+	clu_sided to = sided(m, part, c);
 
-	clu_kernel->add_sided(&to, clu_point(m->points, point, m->row), point,
+	clu_kernel->add_sided(&to, clu_point(m->points, point, part->row), point,
 						  clu_weight(m->points->w, point), unit_hi(m, point), unit_lo(m, point),
 						  subtract, m->d);
-	if (++m->pending == CLU_EXACT_CARRY)
-		carry(m);
+	if (++part->pending == CLU_EXACT_CARRY)
+		carry(m, part);
 }
 
 static void
-add_weight(clu_medians *m, uint32_t c, uint32_t point, int sign)
+add_weight(const clu_medians *m, clu_medians_part *part, uint32_t c, uint32_t point, int sign)
 {
-	m->weight_hi[c] += sign * unit_hi(m, point);
-	m->weight_lo[c] += sign * unit_lo(m, point);
+	part->weight_hi[c] += sign * unit_hi(m, point);
+	part->weight_lo[c] += sign * unit_lo(m, point);
 	if (m->points->w != NULL)
-		clu_exact_carry(&m->weight_hi[c], &m->weight_lo[c], 1);
-	m->changed[c] = true;
+		clu_exact_carry(&part->weight_hi[c], &part->weight_lo[c], 1);
+	part->changed[c] = true;
+}
+
+static bool
+many_moved(const clu_medians *m, const clu_medians_part *part)
+{
+	return part->moved > MANY_MOVES(m->points->n);
 }
 
 void
-clu_medians_move(clu_medians *m, uint32_t point, uint32_t from, uint32_t to)
+clu_medians_move(clu_medians *m, int member, uint32_t point, uint32_t from, uint32_t to)
 {
-	if (++m->moved > MANY_MOVES(m->points->n))
-		m->bounded = false;
-	add_weight(m, to, point, 1);
-	if (m->bounded)
-		add_sided(m, point, to, false);
+	clu_medians_part *part = m->part[member];
+	bool			  keeps_sums;
+
+	part->moved++;
+	keeps_sums = m->bounded && !many_moved(m, part);
+	add_weight(m, part, to, point, 1);
+	if (keeps_sums)
+		add_sided(m, part, point, to, false);
 	if (from == CLU_NO_LABEL)
 		return;
-	add_weight(m, from, point, -1);
-	if (m->bounded)
-		add_sided(m, point, from, true);
+	add_weight(m, part, from, point, -1);
+	if (keeps_sums)
+		add_sided(m, part, point, from, true);
+}
+
+/* Move n numbers from one sum to another. */
+static void
+collect_numbers(int64_t *hi, int64_t *lo, int64_t *from_hi, int64_t *from_lo, size_t n)
+{
+	clu_exact_carry(from_hi, from_lo, n);
+	for (size_t i = 0; i < n; i++)
+	{
+		hi[i] += from_hi[i];
+		lo[i] += from_lo[i];
+	}
+	clu_exact_carry(hi, lo, n);
+	memset(from_hi, 0, n * sizeof(int64_t));
+	memset(from_lo, 0, n * sizeof(int64_t));
+}
+
+static void
+collect_sums(clu_medians *m, clu_medians_part *part, int c)
+{
+	clu_medians_part *to = m->total;
+	size_t			  d = (size_t) m->d, at = (size_t) c * d;
+
+	collect_numbers(to->sided_hi + at, to->sided_lo + at, part->sided_hi + at, part->sided_lo + at,
+					d);
+	collect_numbers(to->below_hi + at, to->below_lo + at, part->below_hi + at, part->below_lo + at,
+					d);
+}
+
+void
+clu_medians_collect(clu_medians *m)
+{
+	for (int i = 1; i < m->members; i++)
+	{
+		clu_medians_part *part = m->part[i];
+
+		for (int c = 0; c < m->k; c++)
+		{
+			if (!part->changed[c])
+				continue;
+			collect_numbers(&m->total->weight_hi[c], &m->total->weight_lo[c], &part->weight_hi[c],
+							&part->weight_lo[c], 1);
+			collect_sums(m, part, c);
+			m->total->changed[c] = true;
+			part->changed[c] = false;
+		}
+		m->total->moved += part->moved;
+		part->moved = part->pending = 0;
+	}
 }
 
 bool
 clu_medians_empty(const clu_medians *m, int c)
 {
-	return m->weight_hi[c] == 0 && m->weight_lo[c] == 0;
+	return m->total->weight_hi[c] == 0 && m->total->weight_lo[c] == 0;
 }
 
 /* ---- fixed point numbers, compared ---- */
@@ -195,13 +299,13 @@ less_twice(fixed total, fixed part)
 static inline fixed
 weight_of(const clu_medians *m, int c)
 {
-	return (fixed) {m->weight_hi[c], m->weight_lo[c]};
+	return (fixed) {m->total->weight_hi[c], m->total->weight_lo[c]};
 }
 
 static inline fixed
 weight_below(const clu_medians *m, size_t at)
 {
-	return (fixed) {m->below_hi[at], m->below_lo[at]};
+	return (fixed) {m->total->below_hi[at], m->total->below_lo[at]};
 }
 
 static inline fixed
@@ -234,43 +338,47 @@ midpoint(const clu_medians *m, size_t at, int column, size_t rank)
 
 /* A cluster whose halves balance is waiting for its next point. */
 static inline bool
-is_waiting(const clu_medians *m, uint32_t c)
+is_waiting(const clu_medians_part *own, uint32_t c)
 {
-	return m->left_hi[c] < WAITING / 2;
+	return own->left_hi[c] < WAITING / 2;
 }
 
 /* A point that has no more than half of its cluster's weight after it; whether that was the last. */
 static bool
-pass_half(clu_medians *m, uint32_t c, int column, size_t rank)
+pass_half(clu_medians *m, clu_medians_part *own, uint32_t c, int column, size_t rank)
 {
 	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
 
-	if (is_waiting(m, c))
+	if (is_waiting(own, c))
 		m->median[at] = midpoint(m, at, column, rank);
 	else
 	{
 		set_bound(m, c, column, rank);
 		m->median[at] = m->bound[at];
-		if (m->left_hi[c] == 0 && m->left_lo[c] == 0)
+		if (own->left_hi[c] == 0 && own->left_lo[c] == 0)
 		{
-			m->left_hi[c] = WAITING;
+			own->left_hi[c] = WAITING;
 			return false;
 		}
 	}
-	m->left_hi[c] = INT64_MAX / 2; /* more than all that is to come: never again */
+	own->left_hi[c] = INT64_MAX / 2; /* more than all that is to come: never again */
 	return true;
 }
 
 /* Find all clusters' medians of a column. */
 static void
-scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interrupt *interrupt)
+scan_column(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const uint32_t *order = column_order(m, column);
-	bool			weighted = m->points->w != NULL;
-	int				left = m->k;
+	clu_medians		 *m = work;
+	clu_medians_part *own = m->part[member];
+	const uint32_t	 *label = m->label;
+	const uint32_t	 *order = column_order(m, (int) item);
+	int64_t			 *left_hi = own->left_hi, *left_lo = own->left_lo;
+	bool			  weighted = m->points->w != NULL;
+	int				  left = m->k;
 
-	memcpy(m->left_hi, m->weight_hi, (size_t) m->k * sizeof(int64_t));
-	memcpy(m->left_lo, m->weight_lo, (size_t) m->k * sizeof(int64_t));
+	memcpy(left_hi, m->total->weight_hi, (size_t) m->k * sizeof(int64_t));
+	memcpy(left_lo, m->total->weight_lo, (size_t) m->k * sizeof(int64_t));
 	for (size_t rank = 0; left > 0; rank++)
 	{
 		uint32_t c = label[order[rank]];
@@ -279,41 +387,59 @@ scan_column(clu_medians *m, const uint32_t *label, int column, const clu_interru
 			clu_check(interrupt);
 		if (!weighted)
 		{
-			if ((m->left_hi[c] -= 2) > 0)
+			if ((left_hi[c] -= 2) > 0)
 				continue;
 		}
 		else
 		{
-			fixed rest = less_twice((fixed) {m->left_hi[c], m->left_lo[c]},
+			fixed rest = less_twice((fixed) {left_hi[c], left_lo[c]},
 									(fixed) {m->unit_hi[order[rank]], m->unit_lo[order[rank]]});
 
-			m->left_hi[c] = rest.hi;
-			m->left_lo[c] = rest.lo;
+			left_hi[c] = rest.hi;
+			left_lo[c] = rest.lo;
 			if (sign_of(rest) > 0)
 				continue;
 		}
-		left -= pass_half(m, c, column, rank);
+		left -= pass_half(m, own, c, (int) item, rank);
 	}
 }
 
+/* Add a share of the points to the member's sums. */
 static void
-scan(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
+add_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	size_t size = (size_t) m->k * (size_t) m->d * sizeof(int64_t);
+	clu_medians		 *m = work;
+	clu_medians_part *own = m->part[member];
+	size_t			  block, end;
 
-	for (int j = 0; j < m->d; j++)
-		scan_column(m, label, j, interrupt);
-	memset(m->sided_hi, 0, size);
-	memset(m->sided_lo, 0, size);
-	memset(m->below_hi, 0, size);
-	memset(m->below_lo, 0, size);
-	m->pending = 0;
-	for (size_t i = 0; i < m->points->n; i++)
+	for (clu_points_share(m->points, item, &block, &end); block < end; block++)
 	{
-		add_sided(m, (uint32_t) i, label[i], false);
-		clu_check_row(interrupt, i, m->d);
+		clu_block at = clu_points_block(m->points, block);
+
+		for (size_t i = at.first; i < at.first + at.n; i++)
+			add_sided(m, own, (uint32_t) i, m->label[i], false);
+		clu_check(interrupt);
 	}
-	carry(m);
+}
+
+const clu_task clu_scan_column_task = {scan_column, NULL};
+const clu_task clu_add_sided_task = {add_share, NULL};
+
+static void
+scan(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+{
+	clu_team *helpers = m->points->n * (size_t) m->d >= WORTH_SHARING ? team : NULL;
+
+	clu_team_run(helpers, CLU_JOB_SCAN_COLUMN, m, (size_t) m->d, interrupt);
+	clear_sums(m, m->total);
+	clu_team_run(helpers, CLU_JOB_ADD_SIDED, m, clu_points_shares(m->points), interrupt);
+	carry(m, m->total);
+	for (int i = 1; helpers != NULL && i < m->members; i++)
+	{
+		for (int c = 0; c < m->k; c++)
+			collect_sums(m, m->part[i], c);
+		m->part[i]->pending = 0;
+	}
 }
 
 /* ---- walking ---- */
@@ -382,8 +508,9 @@ count_step(size_t *steps, const clu_interrupt *interrupt)
 
 /* Move a bound to where the median is now, and note the median; returns the number of steps. */
 static size_t
-walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_interrupt *interrupt)
+walk(clu_medians *m, uint32_t c, int column, const clu_interrupt *interrupt)
 {
+	const uint32_t *label = m->label;
 	size_t			at = (size_t) c * (size_t) m->d + (size_t) column;
 	const uint32_t *order = column_order(m, column);
 	fixed			total = weight_of(m, (int) c);
@@ -394,7 +521,7 @@ walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_in
 	w.column = column;
 	w.sign = -1;
 	w.below = weight_below(m, at);
-	w.sided = (fixed) {m->sided_hi[at], m->sided_lo[at]};
+	w.sided = (fixed) {m->total->sided_hi[at], m->total->sided_lo[at]};
 	w.count = 0;
 	while (sign_of(less_twice(total, w.below)) <= 0)
 	{
@@ -415,10 +542,10 @@ walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_in
 	}
 	settle_crossed(&w);
 	set_bound(m, c, column, rank);
-	m->below_hi[at] = w.below.hi;
-	m->below_lo[at] = w.below.lo;
-	m->sided_hi[at] = w.sided.hi;
-	m->sided_lo[at] = w.sided.lo;
+	m->total->below_hi[at] = w.below.hi;
+	m->total->below_lo[at] = w.below.lo;
+	m->total->sided_hi[at] = w.sided.hi;
+	m->total->sided_lo[at] = w.sided.lo;
 	m->median[at] = m->bound[at];
 	if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) < 0)
 		return steps;
@@ -428,25 +555,68 @@ walk(clu_medians *m, const uint32_t *label, uint32_t c, int column, const clu_in
 	return steps;
 }
 
+static int
+group_first(const clu_medians *m, int group)
+{
+	return (int) ((int64_t) m->k * group / m->groups);
+}
+
+/* Most likely about as many as last time, and a few for each bound. */
+static size_t
+expected_steps(const clu_medians *m)
+{
+	size_t changed = 0;
+
+	for (int c = 0; c < m->k; c++)
+		changed += m->total->changed[c];
+	return m->walked + changed * (size_t) m->d * STEPS_OF_A_WALK;
+}
+
+/*
+ * Walk the bounds of a group of clusters in a column, as far as that takes no more steps than
+ * there are points; the rest waits for the next time.
+ */
+static void
+walk_group(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	clu_medians *m = work;
+	size_t		 steps = 0;
+	int			 end = group_first(m, (int) item % m->groups + 1);
+	int			 c;
+
+	(void) member;
+	for (c = m->next[item]; c < end && steps <= m->points->n; c++)
+		if (m->total->changed[c])
+			steps += walk(m, (uint32_t) c, (int) item / m->groups, interrupt);
+	m->next[item] = c;
+	m->steps[item] = steps;
+}
+
+const clu_task clu_walk_task = {walk_group, NULL};
+
 /* Walk all bounds; false where that got longer than scanning, with some of them walked. */
 static bool
-walk_all(clu_medians *m, const uint32_t *label, const clu_interrupt *interrupt)
+walk_all(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
 {
-	size_t most = m->points->n * (size_t) m->d, steps = 0;
+	int		  items = m->d * m->groups;
+	size_t	  most = m->points->n * (size_t) m->d;
+	clu_team *helpers = expected_steps(m) >= WORTH_SHARING ? team : NULL;
+	bool	  left = true;
 
-	carry(m);
-	for (int c = 0; c < m->k; c++)
+	carry(m, m->total);
+	for (int i = 0; i < items; i++)
+		m->next[i] = group_first(m, i % m->groups);
+	for (m->walked = 0; left && m->walked <= most;)
 	{
-		if (!m->changed[c])
-			continue;
-		for (int j = 0; j < m->d; j++)
+		left = false;
+		clu_team_run(helpers, CLU_JOB_WALK, m, (size_t) items, interrupt);
+		for (int i = 0; i < items; i++)
 		{
-			steps += walk(m, label, (uint32_t) c, j, interrupt);
-			if (steps > most)
-				return false;
+			m->walked += m->steps[i];
+			left = left || m->next[i] < group_first(m, i % m->groups + 1);
 		}
 	}
-	return true;
+	return !left;
 }
 
 /* ---- refit ---- */
@@ -466,7 +636,8 @@ cost_of(const clu_medians *m, int c)
 									  (clu_dd) {-m->bound[at], 0});
 
 		cost = clu_dd_add(cost, lever);
-		cost = clu_dd_add(cost, clu_exact_value(m->sided_hi[at], m->sided_lo[at], m->scale[j]));
+		cost = clu_dd_add(
+			cost, clu_exact_value(m->total->sided_hi[at], m->total->sided_lo[at], m->scale[j]));
 		noise += (double) m->points->n * NOISE / m->scale[j];
 	}
 	return clu_dd_value(cost) < noise ? (clu_dd) {0, 0} : cost;
@@ -474,20 +645,23 @@ cost_of(const clu_medians *m, int c)
 
 clu_dd
 clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double *size,
-				  const clu_interrupt *interrupt)
+				  clu_team *team, const clu_interrupt *interrupt)
 {
 	clu_dd total = {0, 0};
 
-	if (!m->bounded || !walk_all(m, label, interrupt))
-		scan(m, label, interrupt);
+	m->label = label;
+	if (!m->bounded || many_moved(m, m->total) || !walk_all(m, team, interrupt))
+		scan(m, team, interrupt);
 	m->bounded = true;
-	m->moved = 0;
+	m->total->moved = 0;
 	for (int c = 0; c < m->k; c++)
 	{
-		if (m->changed[c])
+		fixed weight = weight_of(m, c);
+
+		if (m->total->changed[c])
 			m->cost[c] = cost_of(m, c);
-		m->changed[c] = false;
-		size[c] = clu_dd_value(clu_exact_value(m->weight_hi[c], m->weight_lo[c], m->weight_scale));
+		m->total->changed[c] = false;
+		size[c] = clu_dd_value(clu_exact_value(weight.hi, weight.lo, m->weight_scale));
 		total = clu_dd_add(total, m->cost[c]);
 		clu_check(interrupt);
 	}

@@ -24,7 +24,11 @@
  * whose cancellation 106-bit arithmetic on exact sums has room for: the objective is to be had
  * without looking at the points again.
  *
- * Memory: 4 n d bytes for the order, 16 n for weights other than 1, 60 k d for bounds and sums.
+ * The members of a team add to sums of their own, which are brought together before a refit; columns are
+ * scanned, and bounds walked, by one member each.
+ *
+ * Memory: 4 n d bytes for the order, 16 n for weights other than 1, 60 k d for bounds and sums, and
+ * 32 k d for those of every other member of the team.
  */
 #ifndef CLU_MEDIANS_H
 #define CLU_MEDIANS_H
@@ -34,57 +38,91 @@
 #include "points.h"
 #include "rank.h"
 
+/* What a member of the team has gathered since the last refit; of the first member, of all time. */
+typedef struct clu_medians_part
+{
+	double	*row;
+	int64_t *weight_hi, *weight_lo; /* k */
+
+	/* per cluster and column */
+	int64_t *sided_hi, *sided_lo;
+	int64_t *below_hi, *below_lo;
+
+	bool	*changed;			/* k: since the last refit */
+	size_t	 moved;				/* points since the last refit */
+	size_t	 pending;			/* terms since the last carry */
+	int64_t *left_hi, *left_lo; /* k: scratch of a scan */
+} clu_medians_part;
+
 typedef struct clu_medians
 {
 	const clu_points *points;
+	const uint32_t	 *label; /* of the points, in a refit */
 	int				  k;
 	int				  d;
+	int				  members;
 	clu_ranks		  ranks;
 	double			 *scale; /* d: of the sums */
-	double			 *row;
 
 	/* weights as fixed point numbers; per point NULL where all are 1 */
 	double	 weight_scale;
 	int64_t *unit_hi, *unit_lo;
-	int64_t *weight_hi, *weight_lo; /* k */
+
+	/*
+	 * One for every member, and each in cache lines of its own.  The first is of all points, once
+	 * the others are collected.
+	 */
+	clu_medians_part **part;
+	clu_medians_part  *total;
 
 	/* per cluster and column */
 	uint32_t *rank; /* of the bound, in the order */
 	double	 *bound;
 	double	 *bound_point;
 	double	 *median;
-	int64_t	 *sided_hi, *sided_lo;
-	int64_t	 *below_hi, *below_lo;
 
-	/* per cluster */
-	bool	*changed; /* since the last refit */
-	clu_dd	*cost;
-	int64_t *left_hi, *left_lo; /* scratch of a scan */
+	clu_dd *cost; /* k */
 
-	bool   bounded; /* bounds and sums are those of the labels */
-	size_t moved;	/* points since the last refit */
-	size_t pending; /* terms since the last carry */
+	bool bounded; /* bounds and sums are those of the labels */
+
+	/* bounds are walked by groups of clusters in a column */
+	int		groups;
+	int	   *next;	/* d * groups: the next cluster of the group */
+	size_t *steps;	/* d * groups: in its walks so far */
+	size_t	walked; /* steps of all, in the last refit */
 } clu_medians;
 
-void clu_medians_layout(clu_medians *medians, clu_arena *arena, const clu_points *points, int k);
+void clu_medians_layout(clu_medians *medians, clu_arena *arena, const clu_points *points, int k,
+						int members);
 
 /* Rank the columns; for the scratch see rank.h. */
-void clu_medians_begin(clu_medians *medians, const clu_points *points, clu_word_list *scratch,
-					   const clu_interrupt *interrupt);
+void clu_medians_begin(clu_medians *medians, const clu_points *points, const clu_word_list *scratch,
+					   clu_team *team, const clu_interrupt *interrupt);
 
-/* Forget all members. */
+/* Forget all members of the clusters. */
 void clu_medians_reset(clu_medians *medians);
 
-/* A point joins a cluster, and leaves another unless from is CLU_NO_LABEL. */
-void clu_medians_move(clu_medians *medians, uint32_t point, uint32_t from, uint32_t to);
+/*
+ * A point joins a cluster, and leaves another unless from is CLU_NO_LABEL; told by a member of
+ * the team.
+ */
+void clu_medians_move(clu_medians *medians, int member, uint32_t point, uint32_t from, uint32_t to);
 
+/* Bring together what the members of the team have gathered. */
+void clu_medians_collect(clu_medians *medians);
+
+/* Whether a cluster is empty, when all is collected. */
 bool clu_medians_empty(const clu_medians *medians, int c);
 
 /*
- * Set the centres to the medians of the members, which label names once more; returns the sum of
- * all costs.  No cluster may be empty.
+ * Set the centres to the medians of the clusters' points, which label names once more; returns the sum of
+ * all costs.  All is collected, and no cluster may be empty.
  */
 clu_dd clu_medians_refit(clu_medians *medians, const uint32_t *label, double *center, double *size,
-						 const clu_interrupt *interrupt);
+						 clu_team *team, const clu_interrupt *interrupt);
+
+extern const clu_task clu_scan_column_task;
+extern const clu_task clu_add_sided_task;
+extern const clu_task clu_walk_task;
 
 #endif

@@ -334,7 +334,6 @@ statistics(clu_fit *fit, clu_statistic *list)
 
 const clu_verbs clu_soft_kmeans_verbs = {
 	.late_objective = true,
-	.shared = true,
 	.layout = layout,
 	.begin = begin,
 	.start = start,

@@ -7,6 +7,7 @@
 #include "fit.h"
 #include "gmm.h"
 #include "hard.h"
+#include "medians.h"
 #include "order.h"
 
 static const clu_task *const tasks[CLU_JOBS] = {
@@ -25,6 +26,13 @@ static const clu_task *const tasks[CLU_JOBS] = {
 	[CLU_JOB_FIRST_CENTER] = &clu_first_center_task,
 	[CLU_JOB_GAINS] = &clu_gains_task,
 	[CLU_JOB_TAKE_CENTER] = &clu_take_center_task,
+	[CLU_JOB_RANK_RANGES] = &clu_rank_ranges_task,
+	[CLU_JOB_RANK_KEYS] = &clu_rank_keys_task,
+	[CLU_JOB_RANK_WORDS] = &clu_rank_words_task,
+	[CLU_JOB_RANK_PIECE] = &clu_rank_piece_task,
+	[CLU_JOB_SCAN_COLUMN] = &clu_scan_column_task,
+	[CLU_JOB_ADD_SIDED] = &clu_add_sided_task,
+	[CLU_JOB_WALK] = &clu_walk_task,
 };
 
 const clu_task *

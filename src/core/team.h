@@ -39,6 +39,17 @@ typedef enum clu_job
 	CLU_JOB_FIRST_CENTER, /* costs at the first one */
 	CLU_JOB_GAINS,		  /* what candidates would gain */
 	CLU_JOB_TAKE_CENTER,  /* points to the list of a new one */
+
+	/* the points in the order of each column (rank.c) */
+	CLU_JOB_RANK_RANGES, /* of the columns */
+	CLU_JOB_RANK_KEYS,	 /* of all columns */
+	CLU_JOB_RANK_WORDS,	 /* of a column */
+	CLU_JOB_RANK_PIECE,	 /* a piece of a column */
+
+	/* medians (medians.c) */
+	CLU_JOB_SCAN_COLUMN, /* for the medians of all clusters */
+	CLU_JOB_ADD_SIDED,	 /* points to the sums about the bounds */
+	CLU_JOB_WALK,		 /* bounds of a column to the medians */
 	CLU_JOBS
 } clu_job;
 

@@ -443,21 +443,21 @@ jumps_are_followed(int kind, int weighting, size_t n, int d, int k)
 	double		 *sizes = malloc((size_t) k * sizeof(double));
 	int			  wrong = 0;
 
-	clu_medians_layout(&medians, &arena, &points, k);
+	clu_medians_layout(&medians, &arena, &points, k, 1);
 	arena.base = allocate(arena.used);
 	memset(arena.base, 0xa5, arena.used);
 	arena.used = 0;
-	clu_medians_layout(&medians, &arena, &points, k);
-	clu_medians_begin(&medians, &points, &scratch, NULL);
+	clu_medians_layout(&medians, &arena, &points, k, 1);
+	clu_medians_begin(&medians, &points, &scratch, NULL, NULL);
 	clu_medians_reset(&medians);
 	for (size_t i = 0; i < size; i++)
 	{
 		label[i] = (uint32_t) (i < (size_t) k ? i : random_below((uint64_t) k));
-		clu_medians_move(&medians, (uint32_t) i, CLU_NO_LABEL, label[i]);
+		clu_medians_move(&medians, 0, (uint32_t) i, CLU_NO_LABEL, label[i]);
 	}
 	for (int round = 0; round < 25; round++)
 	{
-		double		cost = clu_dd_value(clu_medians_refit(&medians, label, center, sizes, NULL));
+		double cost = clu_dd_value(clu_medians_refit(&medians, label, center, sizes, NULL, NULL));
 		long double brute = brute_refit(&points, label, k, center, &wrong);
 		size_t		jumps = random_below(3) == 0 ? random_below(size) : random_below(8);
 
@@ -469,7 +469,7 @@ jumps_are_followed(int kind, int weighting, size_t n, int d, int k)
 
 			if (to == label[point])
 				continue;
-			clu_medians_move(&medians, point, label[point], to);
+			clu_medians_move(&medians, 0, point, label[point], to);
 			label[point] = to;
 		}
 	}

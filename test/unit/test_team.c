@@ -2,6 +2,8 @@
  * test_team.c
  *		Fits by a team: whoever does what, the model is the same, bit for bit.
  */
+#include <math.h>
+
 #include "fitting.h"
 #include "threads.h"
 
@@ -126,23 +128,30 @@ test_order(void)
 
 /* By one and by several; the models of several clusters need not be of several shares. */
 static void
-compare_teams(const char *name, const clu_rows *rows, int k, const clu_options *options)
+compare_fits(const char *name, const clu_rows *rows, clu_algorithm algorithm, int k,
+			 const clu_options *options, const clu_model *start)
 {
 	fitted alone;
 
-	fit_rows(&alone, rows, k, options, NULL);
+	fit_in_team(&alone, rows, algorithm, k, options, start, NULL);
 	for (int members = 2; members <= 5; members += 3)
 	{
 		thread_team threads;
 		fitted		together;
 
 		make_threads(&threads, members);
-		fit_rows_in_team(&together, rows, k, options, NULL, &threads.team);
+		fit_in_team(&together, rows, algorithm, k, options, start, &threads.team);
 		ok(same_models(&alone, &together) && threads.shared > 0, "%s: the same from %d", name,
 		   members);
 		free_fit(&together);
 	}
 	free_fit(&alone);
+}
+
+static void
+compare_teams(const char *name, const clu_rows *rows, int k, const clu_options *options)
+{
+	compare_fits(name, rows, CLU_KMEANS, k, options, NULL);
 }
 
 static void
@@ -176,11 +185,78 @@ test_kmeans(void)
 	free_rows(&rows);
 }
 
+static void
+compare_medians(const char *name, const clu_rows *rows, int k, const clu_options *options)
+{
+	compare_fits(name, rows, CLU_KMEDIANS, k, options, NULL);
+}
+
+/* Rows of small integers, around few places: columns with many ties, and medians between two. */
+static clu_rows
+integer_rows(size_t n, int d, int width, bool weighted)
+{
+	clu_rows rows = random_rows(n, d, width, weighted);
+
+	for (size_t i = 0; i < n; i++)
+		for (int j = 0; j < d; j++)
+			set_value(&rows, i, j,
+					  (double) (i % 5) * 4 + floor(get_value(&rows, i, j) / (j % 3 + 1)));
+	return rows;
+}
+
+/* One centre is among the points, the others are so far away that nobody goes there. */
+static void
+compare_with_empty_clusters(const clu_rows *rows, int k, const clu_options *options)
+{
+	clu_model start = {.algorithm = CLU_KMEDIANS, .k = k, .d = rows->d};
+	double	 *parameter = calloc(clu_parameter_count(CLU_KMEDIANS, 0, k, rows->d), sizeof(double));
+
+	clu_model_bind(&start, parameter);
+	for (int i = rows->d; i < k * rows->d; i++)
+		start.center[i] = 1000 + i;
+	compare_fits("K-medians with empty clusters", rows, CLU_KMEDIANS, k, options, &start);
+	free(parameter);
+}
+
+static void
+test_kmedians(void)
+{
+	clu_options options, once;
+	clu_rows	rows;
+
+	clu_options_default(&options, CLU_KMEDIANS);
+	once = options;
+	once.value[CLU_MAX_ITER].integer = 12;
+	rows = random_rows(40000, 3, 8, false);
+	compare_medians("K-medians", &rows, 9, &once);
+	free_rows(&rows);
+
+	rows = random_rows(40000, 5, 4, true);
+	compare_medians("K-medians of weighted floats", &rows, 6, &once);
+	compare_with_empty_clusters(&rows, 6, &once);
+	free_rows(&rows);
+
+	rows = integer_rows(150000, 4, 8, false);
+	compare_medians("K-medians with many ties", &rows, 7, &options);
+	free_rows(&rows);
+	rows = integer_rows(40000, 20, 8, true);
+	compare_medians("K-medians of many columns with ties", &rows, 8, &once);
+	free_rows(&rows);
+
+	rows = random_rows(6000, 50, 8, false);
+	compare_medians("K-medians of many columns and clusters", &rows, 50, &once);
+	free_rows(&rows);
+	rows = random_rows(100000, 1, 8, true);
+	compare_medians("K-medians of one column", &rows, 40, &once);
+	free_rows(&rows);
+}
+
 int
 main(void)
 {
 	clu_kernel_choose();
 	test_order();
 	test_kmeans();
+	test_kmedians();
 	return finish_tests();
 }
