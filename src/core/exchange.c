@@ -26,6 +26,7 @@ clu_exchange_layout(clu_exchange *exchange, clu_arena *arena, int k, int d)
 	CLU_TAKE(arena, exchange->partner, clusters);
 	CLU_TAKE(arena, exchange->used, clusters);
 	CLU_TAKE(arena, exchange->half, clu_size_product(2 * clusters, (size_t) d));
+	CLU_TAKE(arena, exchange->uniform, 2 * clusters);
 	CLU_TAKE(arena, exchange->saved, clu_size_product(clusters, (size_t) d));
 	CLU_TAKE(arena, exchange->saved_size, clusters);
 }
@@ -67,39 +68,51 @@ list_members(clu_hard *hard, size_t n, int k, const clu_interrupt *interrupt)
 	first[0] = 0;
 }
 
-uint32_t
-clu_exchange_draw(clu_fit *fit, const uint32_t *member, size_t count, const double *from,
-				  clu_random *random, double *scratch)
+/* The random numbers of a cluster don't depend on who prices it, nor when. */
+static void
+draw_uniforms(clu_exchange *exchange, int k, clu_random *random)
 {
-	clu_hard		 *hard = fit->state;
+	for (int c = 0; c < k; c++)
+		if (exchange->first[c + 1] - exchange->first[c] > 1)
+		{
+			exchange->uniform[2 * c] = clu_random_uniform(random);
+			exchange->uniform[2 * c + 1] = clu_random_uniform(random);
+		}
+}
+
+uint32_t
+clu_exchange_draw(const clu_fit *fit, int number, const uint32_t *list, size_t count,
+				  const double *from, double uniform, double *scratch,
+				  const clu_interrupt *interrupt)
+{
+	const clu_hard	 *hard = fit->state;
 	const clu_points *points = fit->points;
-	double			 *distance = hard->seeder.distance;
+	double			 *panel = hard->assigner.member[number].panel;
+	double			 *distance = hard->seeder.own[number].distance;
 	double			  total = 0, target;
 
 	for (size_t i = 0; i < count; i += CLU_LANES)
 	{
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
-		clu_panel_fill(hard->assigner.member[0].panel, points->x, points->width, points->d,
-					   member + i, n);
-		clu_kernel->distances(hard->metric, hard->assigner.member[0].panel, points->d, from, 1,
-							  distance);
+		clu_panel_fill(panel, points->x, points->width, points->d, list + i, n);
+		clu_kernel->distances(hard->metric, panel, points->d, from, 1, distance);
 		for (int lane = 0; lane < n; lane++)
 		{
 			scratch[i + (size_t) lane] =
-				clu_weight(points->w, member[i + (size_t) lane]) * distance[lane];
+				clu_weight(points->w, list[i + (size_t) lane]) * distance[lane];
 			total += scratch[i + (size_t) lane];
 		}
-		clu_check_row(fit->interrupt, i, points->d);
+		clu_check_row(interrupt, i, points->d);
 	}
-	target = clu_random_uniform(random) * total;
+	target = uniform * total;
 	for (size_t i = 0; i + 1 < count; i++)
 	{
 		target -= scratch[i];
 		if (target < 0)
-			return member[i];
+			return list[i];
 	}
-	return member[count - 1];
+	return list[count - 1];
 }
 
 /* ---- exchanges that gain ---- */
@@ -328,7 +341,8 @@ clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *verbs, bool converg
 	{
 		exchange->rounds++;
 		list_members(hard, fit->points->n, fit->model.k, fit->interrupt);
-		verbs->price(fit, random);
+		draw_uniforms(exchange, fit->model.k, random);
+		verbs->price(fit);
 		save(fit);
 		if (exchange_for_sure(fit, verbs))
 		{

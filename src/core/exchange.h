@@ -13,7 +13,8 @@
  * Neural Computation 12, 2000) and of swaps after convergence (Franti, "Efficiency of random swap
  * clustering", J. Big Data 5, 2018).
  *
- * The prices, and how centres are merged and split, are the algorithm's.
+ * The prices, and how centres are merged and split, are the algorithm's.  Each cluster is priced
+ * by one member of the team; what is random about it is drawn beforehand.
  */
 #ifndef CLU_EXCHANGE_H
 #define CLU_EXCHANGE_H
@@ -31,7 +32,8 @@ typedef struct clu_exchange
 	double *loss;	 /* of merging it with its partner */
 	int	   *partner; /* itself where there is none */
 	bool   *used;
-	double *half; /* k * 2 * d: the two parts of a split */
+	double *half;	 /* k * 2 * d: the two parts of a split */
+	double *uniform; /* k * 2: random numbers for the prices */
 
 	/* the local optimum that a trial started from */
 	bool	trying;
@@ -53,7 +55,7 @@ typedef struct clu_exchange_verbs
 	int (*restarts)(const clu_fit *fit);
 
 	/* Fill in gain, half, loss and partner of every cluster; the members are listed. */
-	void (*price)(clu_fit *fit, clu_random *random);
+	void (*price)(clu_fit *fit);
 
 	/* Make one centre of those of a and b, and two of split's. */
 	void (*make)(clu_fit *fit, int a, int b, int split);
@@ -76,10 +78,11 @@ clu_improvement clu_exchange_improve(clu_fit *fit, const clu_exchange_verbs *ver
 bool clu_exchange_hopeless(const clu_fit *fit);
 
 /*
- * A member of a cluster, drawn by weight times distance from a point.  The scratch has room for
- * count doubles.
+ * A point of a list, drawn by weight times distance from a point, with a random number below 1.
+ * The scratch has room for count doubles; number is that of the member of the team who asks.
  */
-uint32_t clu_exchange_draw(clu_fit *fit, const uint32_t *member, size_t count, const double *from,
-						   clu_random *random, double *scratch);
+uint32_t clu_exchange_draw(const clu_fit *fit, int number, const uint32_t *list, size_t count,
+						   const double *from, double uniform, double *scratch,
+						   const clu_interrupt *interrupt);
 
 #endif

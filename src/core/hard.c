@@ -34,6 +34,7 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 		CLU_TAKE(arena, member->changes, block);
 		CLU_TAKE(arena, member->row, (size_t) d);
 		CLU_TAKE(arena, member->distance, block);
+		CLU_TAKE(arena, member->count, (size_t) k);
 		CLU_TAKE(arena, member->cost, (size_t) k);
 		CLU_TAKE(arena, member->size, (size_t) k);
 	}
@@ -112,24 +113,50 @@ clu_hard_settled(clu_fit *fit)
 
 /* ---- empty clusters ---- */
 
-/* Every point's distance from its centre, and how many points each cluster has. */
 static void
-measure_points(clu_fit *fit, double *distance, size_t *count)
+measure_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_fit		  *fit = work;
+	clu_hard			  *hard = fit->state;
+	const clu_hard_member *own = &hard->member[member];
+	size_t				   number, end;
+
+	memset(own->count, 0, (size_t) fit->model.k * sizeof(size_t));
+	for (clu_points_share(fit->points, item, &number, &end); number < end; number++)
+	{
+		clu_block		block = clu_points_block(fit->points, number);
+		const uint32_t *label = hard->assigner.label + block.first;
+
+		clu_own_distances(hard->metric, &block, fit->model.center, label,
+						  hard->seeder.cost + block.first, own->row);
+		for (size_t i = 0; i < block.n; i++)
+			own->count[label[i]]++;
+		clu_check(interrupt);
+	}
+}
+
+static void
+collect_counts(void *work, size_t item, int member)
+{
+	const clu_fit *fit = work;
+	clu_hard	  *hard = fit->state;
+
+	(void) item;
+	for (int c = 0; c < fit->model.k; c++)
+		hard->seeder.count[c] += hard->member[member].count[c];
+}
+
+const clu_task clu_own_distances_task = {measure_share, collect_counts};
+
+/* Every point's distance from its centre, to seeder.cost, and each cluster's points, to seeder.count. */
+static void
+measure_points(clu_fit *fit)
 {
 	clu_hard *hard = fit->state;
 
-	memset(count, 0, (size_t) fit->model.k * sizeof(size_t));
-	for (size_t b = 0; b < clu_points_blocks(fit->points); b++)
-	{
-		clu_block		block = clu_points_block(fit->points, b);
-		const uint32_t *label = hard->assigner.label + block.first;
-
-		clu_own_distances(hard->metric, &block, fit->model.center, label, distance + block.first,
-						  hard->row);
-		for (size_t i = 0; i < block.n; i++)
-			count[label[i]]++;
-		clu_check(fit->interrupt);
-	}
+	memset(hard->seeder.count, 0, (size_t) fit->model.k * sizeof(size_t));
+	clu_team_run(fit->team, CLU_JOB_OWN_DISTANCES, fit, clu_points_shares(fit->points),
+				 fit->interrupt);
 }
 
 void
@@ -142,7 +169,7 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 	clu_block all = {fit->points->x, fit->points->w, 0,
 					 fit->points->n, fit->points->d, fit->points->width};
 
-	measure_points(fit, distance, count);
+	measure_points(fit);
 	for (int c = 0; c < fit->model.k; c++)
 	{
 		size_t farthest = fit->points->n;

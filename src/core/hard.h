@@ -24,6 +24,7 @@ typedef struct clu_hard_member
 	clu_change *changes; /* of a block */
 	double	   *row;
 	double	   *distance; /* of a block */
+	size_t	   *count;	  /* of the points of a share, per cluster */
 	clu_dd	   *cost;	  /* of a share of the points, per cluster of the final model */
 	clu_dd	   *size;
 } clu_hard_member;
@@ -86,6 +87,7 @@ clu_hard_accumulate(clu_fit *fit, const clu_block *block, int member, clu_move_p
  */
 void clu_hard_fill_empty(clu_fit *fit, clu_move_point move);
 
+extern const clu_task clu_own_distances_task;
 extern const clu_task clu_figures_task;
 
 /* Verbs as they stand (fit.h). */

@@ -18,4 +18,6 @@ typedef struct clu_kmeans
 /* clu_verbs.improve (exchange.h) */
 clu_improvement clu_kmeans_improve(clu_fit *fit, bool converged, clu_random *random);
 
+extern const clu_task clu_price_means_task;
+
 #endif

@@ -20,27 +20,24 @@
 
 typedef struct splitter
 {
-	clu_hard		 *hard;
 	const clu_points *points;
-	const uint32_t	 *member;
+	const uint32_t	 *list; /* the points of the cluster */
 	size_t			  count;
 	double			 *half; /* 2 * d: the two centres */
 	double			 *sum;	/* 2 * d */
 	double			  weight[2];
+
+	/* scratch of the member of the team */
+	double *panel;
+	double *distance; /* to either centre, of a panel */
+	double *row;
 } splitter;
 
-static uint32_t
-draw(const splitter *s, clu_fit *fit, const double *from, clu_random *random)
-{
-	return clu_exchange_draw(fit, s->member, s->count, from, random, s->hard->seeder.cost);
-}
-
-/* One iteration of 2-means among the members. */
+/* One iteration of 2-means among the points. */
 static void
 halve(splitter *s, const clu_interrupt *interrupt)
 {
-	clu_hard *hard = s->hard;
-	size_t	  d = (size_t) s->points->d;
+	size_t d = (size_t) s->points->d;
 
 	memset(s->sum, 0, 2 * d * sizeof(double));
 	s->weight[0] = s->weight[1] = 0;
@@ -48,16 +45,14 @@ halve(splitter *s, const clu_interrupt *interrupt)
 	{
 		int n = (int) CLU_MIN(s->count - i, CLU_LANES);
 
-		clu_panel_fill(hard->assigner.member[0].panel, s->points->x, s->points->width, (int) d,
-					   s->member + i, n);
-		clu_kernel->distances(CLU_SQUARED, hard->assigner.member[0].panel, (int) d, s->half, 2,
-							  hard->seeder.distance);
+		clu_panel_fill(s->panel, s->points->x, s->points->width, (int) d, s->list + i, n);
+		clu_kernel->distances(CLU_SQUARED, s->panel, (int) d, s->half, 2, s->distance);
 		for (int lane = 0; lane < n; lane++)
 		{
-			const double *x = clu_point(s->points, s->member[i + (size_t) lane], hard->row);
-			double		  w = clu_weight(s->points->w, s->member[i + (size_t) lane]);
-			int		side = hard->seeder.distance[CLU_LANES + lane] < hard->seeder.distance[lane];
-			double *sum = s->sum + (size_t) side * d;
+			const double *x = clu_point(s->points, s->list[i + (size_t) lane], s->row);
+			double		  w = clu_weight(s->points->w, s->list[i + (size_t) lane]);
+			int			  side = s->distance[CLU_LANES + lane] < s->distance[lane];
+			double		 *sum = s->sum + (size_t) side * d;
 
 			for (size_t j = 0; j < d; j++)
 				sum[j] += w * x[j];
@@ -72,29 +67,37 @@ halve(splitter *s, const clu_interrupt *interrupt)
 
 /* What splitting a cluster gains; the two centres are left in hard->exchange.half. */
 static double
-split_gain(clu_fit *fit, int c, clu_random *random)
+split_gain(const clu_fit *fit, int c, int member, const clu_interrupt *interrupt)
 {
-	clu_hard *hard = fit->state;
-	size_t	  d = (size_t) fit->model.d;
-	splitter  s = {
-		 .hard = hard,
-		 .points = fit->points,
-		 .member = hard->seeder.member + hard->exchange.first[c],
-		 .count = hard->exchange.first[c + 1] - hard->exchange.first[c],
-		 .half = hard->exchange.half + 2 * (size_t) c * d,
-		 .sum = hard->seeder.candidate, /* there are at least two */
-	 };
+	const clu_hard	   *hard = fit->state;
+	const clu_exchange *exchange = &hard->exchange;
+	const double	   *uniform = exchange->uniform + 2 * c;
+	const double	   *from = fit->model.center + (size_t) c * (size_t) fit->model.d;
+	double			   *scratch = hard->seeder.cost + exchange->first[c];
+	size_t				d = (size_t) fit->model.d;
+	splitter			s = {
+				   .points = fit->points,
+				   .list = hard->seeder.member + exchange->first[c],
+				   .count = exchange->first[c + 1] - exchange->first[c],
+				   .half = exchange->half + 2 * (size_t) c * d,
+				   .sum = hard->seeder.own[member].active, /* there is room for two or more */
+				   .panel = hard->assigner.member[member].panel,
+				   .distance = hard->seeder.own[member].distance,
+				   .row = hard->member[member].row,
+	   };
 
 	if (s.count < 2)
 		return 0;
-	memcpy(s.half,
-		   clu_point(fit->points, draw(&s, fit, fit->model.center + (size_t) c * d, random),
-					 hard->row),
-		   d * sizeof(double));
-	memcpy(s.half + d, clu_point(fit->points, draw(&s, fit, s.half, random), hard->row),
-		   d * sizeof(double));
+	for (int side = 0; side < 2; side++)
+	{
+		uint32_t far = clu_exchange_draw(fit, member, s.list, s.count, from, uniform[side], scratch,
+										 interrupt);
+
+		memcpy(s.half + (size_t) side * d, clu_point(fit->points, far, s.row), d * sizeof(double));
+		from = s.half;
+	}
 	for (int i = 0; i < SPLIT_ITERATIONS; i++)
-		halve(&s, fit->interrupt);
+		halve(&s, interrupt);
 	if (s.weight[0] == 0 || s.weight[1] == 0)
 		return 0;
 	return s.weight[0] * s.weight[1] / (s.weight[0] + s.weight[1]) *
@@ -103,44 +106,49 @@ split_gain(clu_fit *fit, int c, clu_random *random)
 
 /* ---- merging ---- */
 
-/* For every cluster the partner that it costs least to be merged with. */
+/* The partner that it costs a cluster least to be merged with. */
 static void
-find_partners(clu_fit *fit)
+find_partner(const clu_fit *fit, int a, int member)
 {
 	clu_hard	 *hard = fit->state;
 	const double *size = fit->model.size;
+	double		 *distance = hard->assigner.member[member].distance;
 	int			  k = fit->model.k, d = fit->model.d;
 
-	for (int a = 0; a < k; a++)
+	hard->exchange.loss[a] = INFINITY;
+	hard->exchange.partner[a] = a;
+	clu_kernel->point_distances(CLU_SQUARED, fit->model.center + (size_t) a * (size_t) d, d,
+								hard->assigner.packed, (k + CLU_GROUP - 1) / CLU_GROUP, distance);
+	for (int b = 0; b < k; b++)
 	{
-		hard->exchange.loss[a] = INFINITY;
-		hard->exchange.partner[a] = a;
-		clu_kernel->point_distances(CLU_SQUARED, fit->model.center + (size_t) a * (size_t) d, d,
-									hard->assigner.packed, (k + CLU_GROUP - 1) / CLU_GROUP,
-									hard->assigner.member[0].distance);
-		for (int b = 0; b < k; b++)
-		{
-			double loss =
-				size[a] * size[b] / (size[a] + size[b]) * hard->assigner.member[0].distance[b];
+		double loss = size[a] * size[b] / (size[a] + size[b]) * distance[b];
 
-			if (b != a && loss < hard->exchange.loss[a])
-			{
-				hard->exchange.loss[a] = loss;
-				hard->exchange.partner[a] = b;
-			}
+		if (b != a && loss < hard->exchange.loss[a])
+		{
+			hard->exchange.loss[a] = loss;
+			hard->exchange.partner[a] = b;
 		}
-		clu_check(fit->interrupt);
 	}
 }
 
-static void
-price(clu_fit *fit, clu_random *random)
-{
-	clu_hard *hard = fit->state;
+/* ---- the verbs ---- */
 
-	find_partners(fit);
-	for (int c = 0; c < fit->model.k; c++)
-		hard->exchange.gain[c] = split_gain(fit, c, random);
+static void
+price_cluster(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_fit *fit = work;
+	clu_hard	  *hard = fit->state;
+
+	find_partner(fit, (int) item, member);
+	hard->exchange.gain[item] = split_gain(fit, (int) item, member, interrupt);
+}
+
+const clu_task clu_price_means_task = {price_cluster, NULL};
+
+static void
+price(clu_fit *fit)
+{
+	clu_team_run(fit->team, CLU_JOB_PRICE_MEANS, fit, (size_t) fit->model.k, fit->interrupt);
 }
 
 static void

@@ -26,6 +26,23 @@
 #define LEAST_WEIGHT 0x1p-60
 
 static void
+layout_survey(clu_survey *survey, clu_arena *arena, int k)
+{
+	CLU_TAKE(arena, survey->loss, (size_t) k);
+	CLU_TAKE(arena, survey->cost, (size_t) k);
+}
+
+static void
+layout_member(clu_kmedians_member *member, clu_arena *arena, int k, int d)
+{
+	layout_survey(&member->survey, arena, k);
+	CLU_TAKE(arena, member->sample, CLU_SPLIT_SAMPLE);
+	CLU_TAKE(arena, member->sample_value, clu_size_product((size_t) d, CLU_SPLIT_SAMPLE));
+	CLU_TAKE(arena, member->sample_order, clu_size_product((size_t) d, CLU_SPLIT_SAMPLE));
+	CLU_TAKE(arena, member->next, 2 * (size_t) d);
+}
+
+static void
 layout(clu_fit *fit, clu_arena *arena)
 {
 	clu_kmedians *state;
@@ -37,9 +54,15 @@ layout(clu_fit *fit, clu_arena *arena)
 		state = &measured;
 	clu_hard_layout(&state->hard, arena, CLU_L1, fit);
 	clu_medians_layout(&state->medians, arena, fit->points, fit->model.k, state->hard.members);
-	CLU_TAKE(arena, state->sample, CLU_SPLIT_SAMPLE);
-	CLU_TAKE(arena, state->sample_value, clu_size_product((size_t) fit->model.d, CLU_SPLIT_SAMPLE));
-	CLU_TAKE(arena, state->sample_order, clu_size_product((size_t) fit->model.d, CLU_SPLIT_SAMPLE));
+	layout_survey(&state->survey, arena, fit->model.k);
+	CLU_TAKE(arena, state->member, (size_t) state->hard.members);
+	for (int m = 0; m < state->hard.members; m++)
+	{
+		clu_kmedians_member unused;
+
+		layout_member(state->member == NULL ? &unused : &state->member[m], arena, fit->model.k,
+					  fit->model.d);
+	}
 }
 
 static clu_status

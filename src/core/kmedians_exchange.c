@@ -26,49 +26,100 @@
 
 /* ---- one pass over all points ---- */
 
-/*
- * The sum of all points' costs at the centres; with loss and cost, per cluster what its points
- * cost, and how much more they would at their second nearest centre.
- */
-static double
-survey(clu_fit *fit, double *loss, double *cost)
+static void
+clear_survey(clu_survey *survey, int k)
 {
-	clu_hard		 *hard = fit->state;
-	const clu_points *points = fit->points;
-	double			  least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], total = 0;
-	uint32_t		  queue[CLU_LANES];
+	survey->total = 0;
+	memset(survey->loss, 0, (size_t) k * sizeof(double));
+	memset(survey->cost, 0, (size_t) k * sizeof(double));
+}
 
-	for (size_t first = 0; first < points->n; first += CLU_LANES)
+static void
+survey_block(const clu_fit *fit, const clu_block *block, int member, const clu_interrupt *interrupt)
+{
+	const clu_kmedians *state = fit->state;
+	clu_survey		   *survey = &state->member[member].survey;
+	double			   *panel = state->hard.assigner.member[member].panel;
+	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+	double				total = survey->total;
+	uint32_t			queue[CLU_LANES];
+
+	for (size_t first = 0; first < block->n; first += CLU_LANES)
 	{
-		int n = (int) CLU_MIN(points->n - first, CLU_LANES);
+		int n = (int) CLU_MIN(block->n - first, CLU_LANES);
 
 		for (int lane = 0; lane < n; lane++)
 			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(hard->assigner.member[0].panel, points->x, points->width, points->d, queue,
-					   n);
-		clu_kernel->nearest(CLU_L1, hard->assigner.member[0].panel, points->d, fit->model.center,
-							fit->model.k, least, second, index);
+		clu_panel_fill(panel, block->x, block->width, block->d, queue, n);
+		clu_kernel->nearest(CLU_L1, panel, block->d, fit->model.center, fit->model.k, least, second,
+							index);
 		for (int lane = 0; lane < n; lane++)
 		{
-			double w = clu_weight(points->w, queue[lane]);
+			double w = clu_weight(block->w, queue[lane]);
 
 			total += w * least[lane];
-			if (loss == NULL)
-				continue;
-			loss[(int) index[lane]] += w * (second[lane] - least[lane]);
-			cost[(int) index[lane]] += w * least[lane];
+			survey->loss[(int) index[lane]] += w * (second[lane] - least[lane]);
+			survey->cost[(int) index[lane]] += w * least[lane];
 		}
-		clu_check_row(fit->interrupt, first, CLU_MAX(points->d, fit->model.k));
+		clu_check_row(interrupt, first, CLU_MAX(block->d, fit->model.k));
 	}
-	return total;
+	survey->total = total;
+}
+
+static void
+survey_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_fit	   *fit = work;
+	const clu_kmedians *state = fit->state;
+	size_t				block, end;
+
+	clear_survey(&state->member[member].survey, fit->model.k);
+	for (clu_points_share(fit->points, item, &block, &end); block < end; block++)
+	{
+		clu_block at = clu_points_block(fit->points, block);
+
+		survey_block(fit, &at, member, interrupt);
+	}
+}
+
+static void
+collect_survey(void *work, size_t item, int member)
+{
+	const clu_fit	 *fit = work;
+	clu_kmedians	 *state = fit->state;
+	const clu_survey *own = &state->member[member].survey;
+
+	(void) item;
+	state->survey.total += own->total;
+	for (int c = 0; c < fit->model.k; c++)
+	{
+		state->survey.loss[c] += own->loss[c];
+		state->survey.cost[c] += own->cost[c];
+	}
+}
+
+const clu_task clu_survey_task = {survey_share, collect_survey};
+
+/*
+ * What all points cost at the centres, and how much more those of each cluster would at their
+ * second nearest centre.
+ */
+static void
+survey(clu_fit *fit)
+{
+	clu_kmedians *state = fit->state;
+
+	clear_survey(&state->survey, fit->model.k);
+	clu_team_run(fit->team, CLU_JOB_SURVEY, fit, clu_points_shares(fit->points), fit->interrupt);
 }
 
 static bool
 confirm(clu_fit *fit)
 {
-	clu_hard *hard = fit->state;
+	const clu_kmedians *state = fit->state;
 
-	return survey(fit, NULL, NULL) < hard->exchange.saved_objective * (1 - 1e-9);
+	survey(fit);
+	return state->survey.total < state->hard.exchange.saved_objective * (1 - 1e-9);
 }
 
 /* ---- splitting ---- */
@@ -76,32 +127,28 @@ confirm(clu_fit *fit)
 /* A sample of a cluster, column after column. */
 typedef struct splitter
 {
-	clu_kmedians	 *state;
-	const clu_points *points;
-	size_t			  n;
-	double			 *half; /* 2 * d: the two centres */
-	double			 *next; /* 2 * d */
-	double			  weight[2];
-
-	const clu_interrupt *interrupt;
+	const clu_kmedians_member *own;
+	const clu_points		  *points;
+	size_t					   n;
+	double					  *half; /* 2 * d: the two centres */
+	double					   weight[2];
+	const clu_interrupt		  *interrupt;
 } splitter;
 
-/* Choose every so many members; returns the number that were taken. */
-static size_t
-take_sample(clu_kmedians *state, const clu_points *points, const uint32_t *member, size_t count)
+/* Choose every so many of the points. */
+static void
+take_sample(splitter *s, const uint32_t *list, size_t count, double *row)
 {
-	size_t n = CLU_MIN(count, CLU_SPLIT_SAMPLE);
-
-	for (size_t i = 0; i < n; i++)
+	s->n = CLU_MIN(count, CLU_SPLIT_SAMPLE);
+	for (size_t i = 0; i < s->n; i++)
 	{
-		uint32_t	  point = member[i * count / n];
-		const double *x = clu_point(points, point, state->hard.row);
+		uint32_t	  point = list[i * count / s->n];
+		const double *x = clu_point(s->points, point, row);
 
-		state->sample[i] = point;
-		for (int j = 0; j < points->d; j++)
-			state->sample_value[(size_t) j * CLU_SPLIT_SAMPLE + i] = x[j];
+		s->own->sample[i] = point;
+		for (int j = 0; j < s->points->d; j++)
+			s->own->sample_value[(size_t) j * CLU_SPLIT_SAMPLE + i] = x[j];
 	}
-	return n;
 }
 
 static void
@@ -109,8 +156,8 @@ rank_sample(const splitter *s)
 {
 	for (int j = 0; j < s->points->d; j++)
 	{
-		const double *value = s->state->sample_value + (size_t) j * CLU_SPLIT_SAMPLE;
-		uint32_t	 *order = s->state->sample_order + (size_t) j * CLU_SPLIT_SAMPLE;
+		const double *value = s->own->sample_value + (size_t) j * CLU_SPLIT_SAMPLE;
+		uint32_t	 *order = s->own->sample_order + (size_t) j * CLU_SPLIT_SAMPLE;
 
 		for (size_t i = 0; i < s->n; i++)
 		{
@@ -133,7 +180,7 @@ choose_sides(splitter *s, const double *half, uint8_t *side)
 
 	for (size_t j = 0; j < d; j++)
 	{
-		const double *value = s->state->sample_value + j * CLU_SPLIT_SAMPLE;
+		const double *value = s->own->sample_value + j * CLU_SPLIT_SAMPLE;
 
 		for (size_t i = 0; i < s->n; i++)
 			lead[i] += fabs(value[i] - half[j]) - fabs(value[i] - half[d + j]);
@@ -143,7 +190,7 @@ choose_sides(splitter *s, const double *half, uint8_t *side)
 	for (size_t i = 0; i < s->n; i++)
 	{
 		side[i] = lead[i] > 0;
-		s->weight[side[i]] += clu_weight(s->points->w, s->state->sample[i]);
+		s->weight[side[i]] += clu_weight(s->points->w, s->own->sample[i]);
 	}
 }
 
@@ -160,8 +207,8 @@ halve(splitter *s)
 	choose_sides(s, s->half, side);
 	for (size_t j = 0; j < d; j++)
 	{
-		const double   *value = s->state->sample_value + j * CLU_SPLIT_SAMPLE;
-		const uint32_t *order = s->state->sample_order + j * CLU_SPLIT_SAMPLE;
+		const double   *value = s->own->sample_value + j * CLU_SPLIT_SAMPLE;
+		const uint32_t *order = s->own->sample_order + j * CLU_SPLIT_SAMPLE;
 		double			left[2] = {s->weight[0] / 2, s->weight[1] / 2};
 
 		for (size_t i = 0; i < s->n && (left[0] > 0 || left[1] > 0); i++)
@@ -170,113 +217,117 @@ halve(splitter *s)
 
 			if (!(left[this_side] > 0))
 				continue;
-			left[this_side] -= clu_weight(s->points->w, s->state->sample[order[i]]);
+			left[this_side] -= clu_weight(s->points->w, s->own->sample[order[i]]);
 			if (!(left[this_side] > 0))
-				s->next[this_side * d + j] = value[order[i]];
+				s->own->next[this_side * d + j] = value[order[i]];
 		}
 		clu_check(s->interrupt);
 	}
-	choose_sides(s, s->next, side);
+	choose_sides(s, s->own->next, side);
 	if (!(s->weight[0] > 0 && s->weight[1] > 0))
 		return false;
-	memcpy(s->half, s->next, 2 * d * sizeof(double));
+	memcpy(s->half, s->own->next, 2 * d * sizeof(double));
 	return true;
 }
 
-/* What the points of a cluster cost at the nearer of two centres. */
+/* What the points of a list cost at the nearer of two centres. */
 static double
-cost_at_halves(clu_fit *fit, const uint32_t *member, size_t count, const double *half)
+cost_at_halves(const clu_fit *fit, int member, const uint32_t *list, size_t count,
+			   const double *half, const clu_interrupt *interrupt)
 {
-	clu_hard		 *hard = fit->state;
+	const clu_hard	 *hard = fit->state;
 	const clu_points *points = fit->points;
-	double			 *distance = hard->seeder.distance;
+	double			 *panel = hard->assigner.member[member].panel;
+	double			 *distance = hard->seeder.own[member].distance;
 	double			  total = 0;
 
 	for (size_t i = 0; i < count; i += CLU_LANES)
 	{
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
-		clu_panel_fill(hard->assigner.member[0].panel, points->x, points->width, points->d,
-					   member + i, n);
-		clu_kernel->distances(CLU_L1, hard->assigner.member[0].panel, points->d, half, 2, distance);
+		clu_panel_fill(panel, points->x, points->width, points->d, list + i, n);
+		clu_kernel->distances(CLU_L1, panel, points->d, half, 2, distance);
 		for (int lane = 0; lane < n; lane++)
-			total += clu_weight(points->w, member[i + (size_t) lane]) *
+			total += clu_weight(points->w, list[i + (size_t) lane]) *
 					 fmin(distance[lane], distance[CLU_LANES + lane]);
-		clu_check_row(fit->interrupt, i, points->d);
+		clu_check_row(interrupt, i, points->d);
 	}
 	return total;
 }
 
-/* What splitting a cluster of that cost gains; its two centres are left in exchange.half. */
+/* What splitting a cluster gains; its two centres are left in exchange.half. */
 static double
-split_gain(clu_fit *fit, int c, double cost, clu_random *random)
+split_gain(const clu_fit *fit, int c, int member, const clu_interrupt *interrupt)
 {
-	clu_kmedians   *state = fit->state;
-	clu_exchange   *exchange = &state->hard.exchange;
-	const uint32_t *member = state->hard.seeder.member + exchange->first[c];
-	size_t			count = exchange->first[c + 1] - exchange->first[c];
-	size_t			d = (size_t) fit->model.d;
-	double		   *scratch = state->hard.seeder.cost;
-	splitter		s = {
-			   .state = state,
-			   .points = fit->points,
-			   .half = exchange->half + 2 * (size_t) c * d,
-			   .next = state->hard.seeder.candidate, /* there are at least two */
-			   .interrupt = fit->interrupt,
+	const clu_kmedians *state = fit->state;
+	const clu_exchange *exchange = &state->hard.exchange;
+	const uint32_t	   *list = state->hard.seeder.member + exchange->first[c];
+	size_t				count = exchange->first[c + 1] - exchange->first[c];
+	size_t				d = (size_t) fit->model.d;
+	const double	   *from = fit->model.center + (size_t) c * d;
+	double			   *scratch = state->hard.seeder.cost + exchange->first[c];
+	double			   *row = state->hard.member[member].row;
+	splitter			s = {
+				   .own = &state->member[member],
+				   .points = fit->points,
+				   .half = exchange->half + 2 * (size_t) c * d,
+				   .interrupt = interrupt,
 	   };
-	uint32_t far;
 
 	if (count < 2)
 		return 0;
-	s.n = take_sample(state, fit->points, member, count);
+	take_sample(&s, list, count, row);
 	rank_sample(&s);
-	far = clu_exchange_draw(fit, state->sample, s.n, fit->model.center + (size_t) c * d, random,
-							scratch);
-	memcpy(s.half, clu_point(fit->points, far, state->hard.row), d * sizeof(double));
-	far = clu_exchange_draw(fit, state->sample, s.n, s.half, random, scratch);
-	memcpy(s.half + d, clu_point(fit->points, far, state->hard.row), d * sizeof(double));
+	for (size_t side = 0; side < 2; side++)
+	{
+		uint32_t far =
+			clu_exchange_draw(fit, member, s.own->sample, s.n, from,
+							  exchange->uniform[2 * (size_t) c + side], scratch, interrupt);
+
+		memcpy(s.half + side * d, clu_point(fit->points, far, row), d * sizeof(double));
+		from = s.half;
+	}
 	for (int i = 0; i < SPLIT_ITERATIONS && halve(&s); i++)
 		;
-	return cost - cost_at_halves(fit, member, count, s.half);
+	return state->survey.cost[c] - cost_at_halves(fit, member, list, count, s.half, interrupt);
 }
 
 /* ---- the verbs ---- */
 
+/* The nearest other centre; what its points cost more without their own is in the survey. */
 static void
-find_partners(clu_fit *fit)
+find_partner(const clu_fit *fit, int a, int member)
 {
 	clu_hard *hard = fit->state;
-	double	 *distance = hard->assigner.member[0].distance;
-	int		  k = fit->model.k, d = fit->model.d;
+	double	 *distance = hard->assigner.member[member].distance;
+	int		  k = fit->model.k, d = fit->model.d, nearest = a;
 
-	for (int a = 0; a < k; a++)
-	{
-		int nearest = a;
-
-		clu_kernel->point_distances(CLU_L1, fit->model.center + (size_t) a * (size_t) d, d,
-									hard->assigner.packed, (k + CLU_GROUP - 1) / CLU_GROUP,
-									distance);
-		for (int b = 0; b < k; b++)
-			if (b != a && (nearest == a || distance[b] < distance[nearest]))
-				nearest = b;
-		hard->exchange.partner[a] = nearest;
-		clu_check(fit->interrupt);
-	}
+	clu_kernel->point_distances(CLU_L1, fit->model.center + (size_t) a * (size_t) d, d,
+								hard->assigner.packed, (k + CLU_GROUP - 1) / CLU_GROUP, distance);
+	for (int b = 0; b < k; b++)
+		if (b != a && (nearest == a || distance[b] < distance[nearest]))
+			nearest = b;
+	hard->exchange.partner[a] = nearest;
 }
 
 static void
-price(clu_fit *fit, clu_random *random)
+price_cluster(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	clu_hard *hard = fit->state;
-	double	 *cost = hard->seeder.potential;
-	size_t	  size = (size_t) fit->model.k * sizeof(double);
+	const clu_fit *fit = work;
+	clu_kmedians  *state = fit->state;
 
-	memset(hard->exchange.loss, 0, size);
-	memset(cost, 0, size);
-	survey(fit, hard->exchange.loss, cost);
-	find_partners(fit);
-	for (int c = 0; c < fit->model.k; c++)
-		hard->exchange.gain[c] = split_gain(fit, c, cost[c], random);
+	find_partner(fit, (int) item, member);
+	state->hard.exchange.loss[item] = state->survey.loss[item];
+	state->hard.exchange.gain[item] = split_gain(fit, (int) item, member, interrupt);
+}
+
+const clu_task clu_price_medians_task = {price_cluster, NULL};
+
+static void
+price(clu_fit *fit)
+{
+	survey(fit);
+	clu_team_run(fit->team, CLU_JOB_PRICE_MEDIANS, fit, (size_t) fit->model.k, fit->interrupt);
 }
 
 /* Cluster a gives its centre away; its points go where they are nearest, which b is for most. */

@@ -7,12 +7,17 @@
 #include "fit.h"
 #include "gmm.h"
 #include "hard.h"
-#include "medians.h"
+#include "kmeans.h"
+#include "kmedians.h"
 #include "order.h"
 
 static const clu_task *const tasks[CLU_JOBS] = {
 	[CLU_JOB_PASS] = &clu_pass_task,
 	[CLU_JOB_FIGURES] = &clu_figures_task,
+	[CLU_JOB_OWN_DISTANCES] = &clu_own_distances_task,
+	[CLU_JOB_PRICE_MEANS] = &clu_price_means_task,
+	[CLU_JOB_PRICE_MEDIANS] = &clu_price_medians_task,
+	[CLU_JOB_SURVEY] = &clu_survey_task,
 	[CLU_JOB_GMM_FACTORS] = &clu_gmm_factor_task,
 	[CLU_JOB_GMM_REFIT] = &clu_gmm_refit_task,
 	[CLU_JOB_KEYS] = &clu_keys_task,

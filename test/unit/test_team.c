@@ -154,10 +154,42 @@ compare_teams(const char *name, const clu_rows *rows, int k, const clu_options *
 	compare_fits(name, rows, CLU_KMEANS, k, options, NULL);
 }
 
+/* One centre is among the points, the others are so far away that nobody goes there. */
+static void
+compare_with_empty_clusters(const char *name, const clu_rows *rows, clu_algorithm algorithm, int k,
+							const clu_options *options)
+{
+	clu_model start = {.algorithm = algorithm, .k = k, .d = rows->d};
+	double	 *parameter = calloc(clu_parameter_count(algorithm, 0, k, rows->d), sizeof(double));
+
+	clu_model_bind(&start, parameter);
+	for (int i = rows->d; i < k * rows->d; i++)
+		start.center[i] = 1000 + i;
+	compare_fits(name, rows, algorithm, k, options, &start);
+	free(parameter);
+}
+
+/* Rows around so many places: starts often miss some of them, and exchanges find them. */
+static clu_rows
+clustered_rows(size_t n, int d, int places, int width, bool weighted)
+{
+	clu_rows rows = random_rows(n, d, width, weighted);
+	double	*place = test_memory((size_t) places * (size_t) d * sizeof(double));
+
+	for (int i = 0; i < places * d; i++)
+		place[i] = 100 * random_unit();
+	for (size_t i = 0; i < n; i++)
+		for (int j = 0; j < d; j++)
+			set_value(&rows, i, j,
+					  place[(i % (size_t) places) * (size_t) d + (size_t) j] + random_normal());
+	free(place);
+	return rows;
+}
+
 static void
 test_kmeans(void)
 {
-	clu_options once = default_options(), one_step = default_options();
+	clu_options defaults = default_options(), once = defaults, one_step = defaults;
 	clu_rows	rows = random_rows(30000, 3, 8, false);
 
 	once.value[CLU_MAX_ITER].integer = 20;
@@ -175,6 +207,14 @@ test_kmeans(void)
 	free_rows(&rows);
 	rows = random_rows(120000, 4, 4, false);
 	compare_teams("K-means of many starting centres of few columns", &rows, 30, &one_step);
+	free_rows(&rows);
+
+	rows = clustered_rows(20000, 3, 25, 8, false);
+	compare_teams("K-means with exchanges", &rows, 25, &defaults);
+	compare_with_empty_clusters("K-means with empty clusters", &rows, CLU_KMEANS, 9, &once);
+	free_rows(&rows);
+	rows = clustered_rows(20000, 6, 20, 4, true);
+	compare_teams("K-means of weighted floats with exchanges", &rows, 17, &defaults);
 	free_rows(&rows);
 
 	/* sums of such values have no room in fixed point numbers */
@@ -204,20 +244,6 @@ integer_rows(size_t n, int d, int width, bool weighted)
 	return rows;
 }
 
-/* One centre is among the points, the others are so far away that nobody goes there. */
-static void
-compare_with_empty_clusters(const clu_rows *rows, int k, const clu_options *options)
-{
-	clu_model start = {.algorithm = CLU_KMEDIANS, .k = k, .d = rows->d};
-	double	 *parameter = calloc(clu_parameter_count(CLU_KMEDIANS, 0, k, rows->d), sizeof(double));
-
-	clu_model_bind(&start, parameter);
-	for (int i = rows->d; i < k * rows->d; i++)
-		start.center[i] = 1000 + i;
-	compare_fits("K-medians with empty clusters", rows, CLU_KMEDIANS, k, options, &start);
-	free(parameter);
-}
-
 static void
 test_kmedians(void)
 {
@@ -233,7 +259,7 @@ test_kmedians(void)
 
 	rows = random_rows(40000, 5, 4, true);
 	compare_medians("K-medians of weighted floats", &rows, 6, &once);
-	compare_with_empty_clusters(&rows, 6, &once);
+	compare_with_empty_clusters("K-medians with empty clusters", &rows, CLU_KMEDIANS, 6, &once);
 	free_rows(&rows);
 
 	rows = integer_rows(150000, 4, 8, false);
@@ -243,6 +269,12 @@ test_kmedians(void)
 	compare_medians("K-medians of many columns with ties", &rows, 8, &once);
 	free_rows(&rows);
 
+	rows = clustered_rows(20000, 3, 20, 8, false);
+	compare_medians("K-medians with exchanges", &rows, 20, &options);
+	free_rows(&rows);
+	rows = clustered_rows(15000, 5, 20, 4, true);
+	compare_medians("K-medians of weighted floats with exchanges", &rows, 17, &options);
+	free_rows(&rows);
 	rows = random_rows(6000, 50, 8, false);
 	compare_medians("K-medians of many columns and clusters", &rows, 50, &once);
 	free_rows(&rows);
