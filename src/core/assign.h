@@ -31,6 +31,15 @@
 
 #define CLU_NO_LABEL UINT32_MAX
 
+/* What a member of the team found out about its share of the points. */
+typedef struct clu_frame_member
+{
+	double *sum; /* d: of the points */
+	double	largest;
+	clu_dd	spread;
+	double *panel;
+} clu_frame_member;
+
 /* What is known of the data that all passes share. */
 typedef struct clu_frame
 {
@@ -38,7 +47,11 @@ typedef struct clu_frame
 	double	unit;	/* power of two that brings centred data below 1 */
 	double	radius; /* largest distance of a point from the shift */
 	clu_dd	spread; /* sum of weight * squared distance from the shift */
-	double *panel;
+
+	/* to measure it */
+	const clu_points *points;
+	double			  largest; /* squared distance of a point from the shift */
+	clu_frame_member *member;  /* one for every member of the team */
 } clu_frame;
 
 /* What somebody who assigns points needs for himself. */
@@ -87,8 +100,13 @@ typedef struct clu_change
 	uint32_t from;	/* the label it had, or CLU_NO_LABEL */
 } clu_change;
 
-void clu_frame_layout(clu_frame *frame, clu_arena *arena, int d);
-void clu_frame_measure(clu_frame *frame, const clu_points *points, const clu_interrupt *interrupt);
+/* Without members a frame can't be measured. */
+void clu_frame_layout(clu_frame *frame, clu_arena *arena, int d, int members);
+void clu_frame_measure(clu_frame *frame, const clu_points *points, clu_team *team,
+					   const clu_interrupt *interrupt);
+
+extern const clu_task clu_find_shift_task;
+extern const clu_task clu_find_spread_task;
 
 void clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
 					   int d, int members);

@@ -15,7 +15,7 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 	size_t block = clu_points_block(fit->points, 0).n;
 
 	hard->metric = metric;
-	clu_frame_layout(&hard->frame, arena, d);
+	clu_frame_layout(&hard->frame, arena, d, clu_team_members(fit->team));
 	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_seed_layout(&hard->seeder, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_coreset_layout(&hard->coreset, arena, metric, fit->points, k);
@@ -44,7 +44,7 @@ void
 clu_hard_begin(clu_fit *fit)
 {
 	clu_hard *hard = fit->state;
-	clu_frame_measure(&hard->frame, fit->points, fit->interrupt);
+	clu_frame_measure(&hard->frame, fit->points, fit->team, fit->interrupt);
 	hard->assigner.frame = &hard->frame;
 	fit->objective_power = hard->metric == CLU_SQUARED ? 2 : 1;
 }

@@ -82,7 +82,7 @@ clu_step_hard_layout(clu_step_hard *hard, clu_arena *arena, const clu_step *step
 	size_t n = (size_t) step->capacity, dims = (size_t) d;
 
 	hard->metric = metric;
-	clu_frame_layout(&hard->frame, arena, d);
+	clu_frame_layout(&hard->frame, arena, d, 0);
 	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, 1);
 	CLU_TAKE(arena, hard->center, clu_size_product((size_t) k, dims));
 	CLU_TAKE(arena, hard->scaled, n * dims);

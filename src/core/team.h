@@ -44,6 +44,10 @@ typedef enum clu_job
 	CLU_JOB_GAINS,		  /* what candidates would gain */
 	CLU_JOB_TAKE_CENTER,  /* points to the list of a new one */
 
+	/* what the points span (assign.c) */
+	CLU_JOB_FIND_SHIFT,	 /* their sum */
+	CLU_JOB_FIND_SPREAD, /* how far they are from the shift */
+
 	/* the points in the order of each column (rank.c) */
 	CLU_JOB_RANK_RANGES, /* of the columns */
 	CLU_JOB_RANK_KEYS,	 /* of all columns */

@@ -205,10 +205,10 @@ begin_trial(trial *t, clu_metric metric, int kind, size_t n, int k, int d, int w
 			set_value(&t->rows, i, j, data_value(t, i, j));
 	prepare_points(&t->data, &t->rows);
 
-	clu_frame_layout(&t->frame, &t->frame_arena, d);
+	clu_frame_layout(&t->frame, &t->frame_arena, d, 1);
 	t->frame_arena = (clu_arena) {test_memory(t->frame_arena.used), 0};
-	clu_frame_layout(&t->frame, &t->frame_arena, d);
-	clu_frame_measure(&t->frame, &t->data.points, NULL);
+	clu_frame_layout(&t->frame, &t->frame_arena, d, 1);
+	clu_frame_measure(&t->frame, &t->data.points, NULL, NULL);
 	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d, 1);
 	t->arena = (clu_arena) {test_memory(t->arena.used), 0};
 	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d, 1);
