@@ -73,8 +73,10 @@ clu_fit_layout(clu_fit *fit, clu_arena *arena)
 static clu_fit
 seen_by_member(const clu_fit *fit, const clu_interrupt *interrupt)
 {
-	clu_fit seen = *fit;
+	clu_fit seen = {0};
 
+	/* all but what is counted meanwhile */
+	memcpy(&seen, fit, offsetof(clu_fit, seen));
 	seen.verbs = clu_fit_verbs(fit->model.algorithm, &fit->model.options);
 	seen.interrupt = interrupt;
 	return seen;

@@ -132,7 +132,6 @@ struct clu_fit
 	double	*spare;
 	int64_t	 start;		/* of n_init */
 	uint32_t run;		/* starts and attempts so far */
-	uint64_t seen;		/* points, in all passes so far */
 	int64_t	 iteration; /* of the run; of the winning one, in the end */
 	bool	 converged;
 	double	 objective;
@@ -140,6 +139,9 @@ struct clu_fit
 	double	 objective_offset; /* what units add to it, per weight: too large to compare with */
 	uint64_t changed;		   /* by the last pass */
 	int		 flaws;			   /* of the parameters: a run with fewer is better in any case */
+
+	/* Counted in turn, by any member of the team, during a pass. */
+	uint64_t seen; /* points, in all passes so far */
 };
 
 /*
