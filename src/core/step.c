@@ -328,7 +328,8 @@ set_summary(const void *state, clu_model *result)
 
 	clu_model_drop_brackets(result);
 	result->flags = CLU_MODEL_FITTED;
-	result->rows = header->fractional == 0 && weight <= 0x1p53 ? (int64_t) weight : header->rows;
+	result->rows = header->fractional == 0 && weight >= 0 && weight <= 0x1p53 ? (int64_t) weight
+																			  : header->rows;
 	result->skipped = header->skipped;
 	result->total_weight = weight;
 	result->objective = result->log_likelihood = 0;

@@ -82,6 +82,13 @@ raise_to(clu_wide *sum, int position)
 	sum->position = position;
 }
 
+/* A forged position may make a digit of anything, also of what is no number. */
+static int64_t
+to_digit(double units)
+{
+	return fabs(units) < 0x1p62 ? (int64_t) units : 0;
+}
+
 void
 clu_wide_add_digits(int64_t *digit, double term, double scale)
 {
@@ -91,7 +98,7 @@ clu_wide_add_digits(int64_t *digit, double term, double scale)
 	{
 		double units = rint(scaled);
 
-		digit[i] = add_wrapping(digit[i], (int64_t) units);
+		digit[i] = add_wrapping(digit[i], to_digit(units));
 		scaled = (scaled - units) * (1 << CLU_WIDE_BITS);
 	}
 }

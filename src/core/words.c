@@ -8,9 +8,9 @@
 
 #define DIGIT_BITS 11
 #define DIGIT_SIZE (1 << DIGIT_BITS)
-#define WORD_DIGITS 3	  /* of 32 bits */
-#define SAMPLES 16		  /* for each piece */
-#define CHECK_WORDS 16384 /* of light work between two checks for interrupts */
+#define WORD_DIGITS 3	 /* of 32 bits */
+#define SAMPLES 16		 /* for each piece */
+#define CHECK_WORDS 4096 /* of light work between two checks for interrupts */
 
 void
 clu_words_layout(clu_word_list *words, clu_arena *arena, size_t n, int members)

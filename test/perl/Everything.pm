@@ -27,6 +27,7 @@ my @calls = (
 	'S.bernoulli_fit(bits, 2, S.bernoulli_options(smoothing => 1)) FROM ROWS',
 	'S.kmeans_fit_query(POINTS, 3)',
 	"S.kmeans_fit_query(POINTS, $kmeans)",
+	'S.kmedians_fit_query(POINTS, 3)',
 	q{S.gmm_fit_query(POINTS, 2, '{"tol": 0.01}')},
 	'S.bernoulli_fit_query(BITS, 2)',
 	"S.cluster_step(x, $kmeans) FROM ROWS",

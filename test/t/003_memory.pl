@@ -202,6 +202,7 @@ INSERT INTO calls (call) VALUES
 	('cluster_step_final(cluster_step_combine(cluster_step_partial(x, kmeans), cluster_step_partial(x, kmeans))) FROM few, m'),
 	('cluster_step_merge(s) FROM (SELECT cluster_step_partial(x, gmm) AS s FROM few, m) AS t'),
 	('kmeans_fit_query(''SELECT x FROM few'', 2)'), ('gmm_fit_query(''SELECT x, w FROM few'', 2)'),
+	('kmedians_fit_query(''SELECT x, w FROM few'', 2)'),
 	('bernoulli_fit_query(''SELECT bits FROM few'', 2)'),
 	('cluster_sketch_rows(cluster_sketch_combine(cluster_sketch(x, NULL, 5, 1, 0, 1), cluster_sketch(x, NULL, 5, 1, 0, 1))) FROM few'),
 	('cluster_predict(kmeans, x), cluster_predict(gmm, x), cluster_predict(bernoulli, bits) FROM few, m'),

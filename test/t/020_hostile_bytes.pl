@@ -252,6 +252,7 @@ my %model_calls = (
 	step => 'is_model(cluster_step(x, $1)) FROM points',
 	bits_step => 'is_model(cluster_step(bits, $1)) FROM points',
 	kmeans_fit_query => q{is_model(kmeans_fit_query('SELECT x FROM points', $1, '{"max_iter": 2}'))},
+	kmedians_fit_query => q{is_model(kmedians_fit_query('SELECT x FROM points', $1, '{"max_iter": 2}'))},
 	gmm_fit_query => q{is_model(gmm_fit_query('SELECT x FROM points', $1, '{"max_iter": 2}'))},
 	bernoulli_fit_query => q{is_model(bernoulli_fit_query('SELECT bits FROM points', $1, '{"max_iter": 2}'))});
 
