@@ -11,7 +11,7 @@
 
 #define WAITING (INT64_MIN / 2) /* below all that can be left of a weight */
 #define CROSSED 64				/* points whose values are read together */
-#define CHECK_STEPS 8192u		/* between two checks: each may touch another page */
+#define CHECK_STEPS 1024u		/* between two checks: each may touch another page */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
 

@@ -11,7 +11,9 @@
 
 #include <string.h>
 
-#define SHORT_COLUMN 192 /* below, insertion is faster than counting digits */
+#define CHECK_KEYS 16384  /* of light work between two checks for interrupts */
+#define CHECK_LOOKUPS 256 /* of groups of equal keys likewise */
+#define SHORT_COLUMN 192  /* below, insertion is faster than counting digits */
 
 /* Less than so many values are not worth asking others for help. */
 #define WORTH_SHARING 100000
@@ -196,9 +198,14 @@ sort_words(const clu_ranks *ranks, clu_word_list *words, uint32_t *index, size_t
 {
 	bool complete = ranks->shift[ranks->column] == 0; /* the keys are all of the values */
 	const uint64_t *sorted = clu_words_sort(words, n, interrupt);
+	size_t			same = 0;
 
 	for (size_t i = 0; i < n; i++)
+	{
 		index[i] = (uint32_t) sorted[i];
+		if (i % CHECK_KEYS == 0)
+			clu_check(interrupt);
+	}
 	for (size_t first = 0, end; first < n && !complete; first = end)
 	{
 		for (end = first + 1; end < n && sorted[end] >> 32 == sorted[first] >> 32;)
@@ -206,6 +213,12 @@ sort_words(const clu_ranks *ranks, clu_word_list *words, uint32_t *index, size_t
 		/* the words are written up to end - first, and read again from end on */
 		if (end > first + 1)
 			sort_same_key(ranks, index + first, end - first, words, interrupt);
+
+		/* values are looked up all over the points: each may touch another page */
+		if (end > first + 1 && ++same % CHECK_LOOKUPS == 0)
+			clu_check(interrupt);
+		else if (first / CHECK_KEYS != end / CHECK_KEYS)
+			clu_check(interrupt);
 	}
 }
 
