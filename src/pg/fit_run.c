@@ -6,11 +6,8 @@
  */
 #include "fit_run.h"
 
-#include <math.h>
-
 #include "executor/instrument.h"
 #include "utils/guc.h"
-#include "utils/timestamp.h"
 
 #include "fit.h"
 #include "merge.h"

@@ -95,12 +95,14 @@ open_zeros(Size size)
 /* ---- addresses ---- */
 
 static char *
-reserve(char *address, int flags)
+reserve(char *address)
 {
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
 #ifdef MAP_NORESERVE
 	flags |= MAP_NORESERVE;
 #endif
-	return mmap(address, RESERVED_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	return mmap(address, RESERVED_SIZE, PROT_NONE, flags, -1, 0);
 }
 
 /*
@@ -115,7 +117,7 @@ reserve_somewhere(void)
 	if (top == MAP_FAILED)
 		return NULL;
 	munmap(top, BLCKSZ);
-	got = reserve((char *) TYPEALIGN_DOWN((uintptr_t) 1 << 21, (uintptr_t) top / 2), 0);
+	got = reserve((char *) TYPEALIGN_DOWN((uintptr_t) 1 << 21, (uintptr_t) top / 2));
 	return got == MAP_FAILED ? NULL : got;
 }
 
@@ -261,10 +263,9 @@ clu_pg_room_tidy(clu_pg_room *room)
 bool
 clu_pg_room_enter(clu_pg_room *room, char *reserved)
 {
-	char *got = reserve(reserved, 0);
+	char *got = reserve(reserved);
 
 	memset(room, 0, sizeof(*room));
-
 	room->reserved = reserved;
 	if (got == reserved)
 		return true;

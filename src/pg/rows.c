@@ -21,39 +21,35 @@ row_size(const clu_pg_rows *rows)
 
 /* ---- writing out ---- */
 
-/* Write the values of the kept rows in their order. */
+/* Append values of this size, in an order; the buffer has room for one or more. */
 static void
-write_values(clu_pg_rows *rows, const uint32 *index, char *buffer, Size room)
+append_in_order(clu_pg_file *file, const void *values, Size size, const uint32 *index, Size n,
+				char *buffer, Size room)
 {
-	Size size = row_size(rows), filled = 0;
+	Size filled = 0;
 
-	for (Size i = 0; i < rows->kept; i++)
+	for (Size i = 0; i < n; i++)
 	{
-		memcpy(buffer + filled, rows->values + index[i] * size, size);
+		memcpy(buffer + filled, (const char *) values + index[i] * size, size);
 		filled += size;
-		if (filled + size > room || i + 1 == rows->kept)
+		if (filled + size > room || i + 1 == n)
 		{
-			clu_pg_file_append(rows->value_file, buffer, filled);
+			clu_pg_file_append(file, buffer, filled);
 			filled = 0;
 		}
 	}
 }
 
+/* Weights of rows that had none. */
 static void
-append_weights(clu_pg_rows *rows, const double *weights, const uint32 *index, Size n, char *buffer)
+append_ones(clu_pg_file *file, Size n)
 {
-	Size	room = WRITE_BUFFER / sizeof(double), filled = 0;
-	double *out = (double *) buffer;
+	double ones[1024];
 
-	for (Size i = 0; i < n; i++)
-	{
-		out[filled++] = weights == NULL ? 1 : weights[index[i]];
-		if (filled == room || i + 1 == n)
-		{
-			clu_pg_file_append(rows->weight_file, out, filled * sizeof(double));
-			filled = 0;
-		}
-	}
+	for (Size i = 0; i < lengthof(ones); i++)
+		ones[i] = 1;
+	for (Size done = 0; done < n; done += lengthof(ones))
+		clu_pg_file_append(file, ones, Min(n - done, lengthof(ones)) * sizeof(double));
 }
 
 static void
@@ -102,14 +98,18 @@ write_run(clu_pg_rows *rows)
 	sort_kept(rows, &order, sorting);
 	if (rows->value_file == NULL)
 		rows->value_file = open_file(rows);
-	write_values(rows, order.index, buffer, room);
+	append_in_order(rows->value_file, rows->values, row_size(rows), order.index, rows->kept, buffer,
+					room);
 	if (rows->weights != NULL && rows->weight_file == NULL)
 	{
 		rows->weight_file = open_file(rows);
-		append_weights(rows, NULL, NULL, rows->n - rows->kept, buffer);
+		append_ones(rows->weight_file, rows->n - rows->kept);
 	}
-	if (rows->weight_file != NULL)
-		append_weights(rows, rows->weights, order.index, rows->kept, buffer);
+	if (rows->weights != NULL)
+		append_in_order(rows->weight_file, rows->weights, sizeof(double), order.index, rows->kept,
+						buffer, room);
+	else if (rows->weight_file != NULL)
+		append_ones(rows->weight_file, rows->kept);
 	note_run(rows);
 	rows->kept = 0;
 	MemoryContextDelete(sorting);

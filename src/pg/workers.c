@@ -18,7 +18,6 @@
 #include "optimizer/cost.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
-#include "storage/spin.h"
 #include "utils/wait_event.h"
 
 #define KEY_TEAM UINT64CONST(0xc1d5000000000001)

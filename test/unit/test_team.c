@@ -126,28 +126,6 @@ test_order(void)
 
 /* ---- fits ---- */
 
-/* By one and by several; the models of several clusters need not be of several shares. */
-static void
-compare_fits(const char *name, const clu_rows *rows, clu_algorithm algorithm, int k,
-			 const clu_options *options, const clu_model *start)
-{
-	fitted alone;
-
-	fit_in_team(&alone, rows, algorithm, k, options, start, NULL);
-	for (int members = 2; members <= 5; members += 3)
-	{
-		thread_team threads;
-		fitted		together;
-
-		make_threads(&threads, members);
-		fit_in_team(&together, rows, algorithm, k, options, start, &threads.team);
-		ok(same_models(&alone, &together) && threads.shared > 0, "%s: the same from %d", name,
-		   members);
-		free_fit(&together);
-	}
-	free_fit(&alone);
-}
-
 static void
 compare_teams(const char *name, const clu_rows *rows, int k, const clu_options *options)
 {

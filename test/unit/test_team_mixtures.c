@@ -15,31 +15,10 @@ set_text(clu_options *options, clu_option option, const char *text)
 }
 
 static void
-compare_teams_from(const char *name, const clu_rows *rows, clu_algorithm algorithm, int k,
-				   const clu_options *options, const clu_model *start)
-{
-	fitted alone;
-
-	fit_in_team(&alone, rows, algorithm, k, options, start, NULL);
-	for (int members = 2; members <= 5; members += 3)
-	{
-		thread_team threads;
-		fitted		together;
-
-		make_threads(&threads, members);
-		fit_in_team(&together, rows, algorithm, k, options, start, &threads.team);
-		ok(same_models(&alone, &together) && threads.shared > 0, "%s: the same from %d", name,
-		   members);
-		free_fit(&together);
-	}
-	free_fit(&alone);
-}
-
-static void
 compare_teams(const char *name, const clu_rows *rows, clu_algorithm algorithm, int k,
 			  const clu_options *options)
 {
-	compare_teams_from(name, rows, algorithm, k, options, NULL);
+	compare_fits(name, rows, algorithm, k, options, NULL);
 }
 
 static void
@@ -145,7 +124,7 @@ test_from_model(void)
 	clu_rows	rows = random_mixture(20000, 2, 3, 2);
 	clu_model	start = start_at(CLU_COV_FULL, center, 3, 2, 4);
 
-	compare_teams_from("full, from a model", &rows, CLU_GMM, 3, &options, &start);
+	compare_fits("full, from a model", &rows, CLU_GMM, 3, &options, &start);
 	free_model(&start);
 	free_rows(&rows);
 }
@@ -207,8 +186,8 @@ test_impossible_bits(void)
 	start.weight[0] = start.weight[1] = 0.5;
 	clu_options_default(&options, CLU_BERNOULLI);
 	clu_option_set_integer(&options, CLU_MAX_ITER, 4);
-	compare_teams_from("Bernoulli, from a model that all rows contradict", &rows, CLU_BERNOULLI, 2,
-					   &options, &start);
+	compare_fits("Bernoulli, from a model that all rows contradict", &rows, CLU_BERNOULLI, 2,
+				 &options, &start);
 	free_model(&start);
 	free_rows(&rows);
 }

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "fitting.h"
 #include "team.h"
 
 #define MOST_THREADS 8
@@ -88,6 +89,28 @@ make_threads(thread_team *threads, int members)
 	*threads = (thread_team) {.team = {.members = members, .run = run_threads}};
 	pthread_mutex_init(&threads->mutex, NULL);
 	pthread_cond_init(&threads->moved_on, NULL);
+}
+
+/* By one and by several; the models of several clusters need not be of several shares. */
+static inline void
+compare_fits(const char *name, const clu_rows *rows, clu_algorithm algorithm, int k,
+			 const clu_options *options, const clu_model *start)
+{
+	fitted alone;
+
+	fit_in_team(&alone, rows, algorithm, k, options, start, NULL);
+	for (int members = 2; members <= 5; members += 3)
+	{
+		thread_team threads;
+		fitted		together;
+
+		make_threads(&threads, members);
+		fit_in_team(&together, rows, algorithm, k, options, start, &threads.team);
+		ok(same_models(&alone, &together) && threads.shared > 0, "%s: the same from %d", name,
+		   members);
+		free_fit(&together);
+	}
+	free_fit(&alone);
 }
 
 #endif
