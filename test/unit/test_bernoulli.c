@@ -10,24 +10,9 @@
 #include "order.h"
 #include "bernoulli.h"
 #include "elementary.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tap.h"
 
 #define TOLERANCE 1e-9
-
-static int tests = 0;
-static int failures = 0;
-
-static void
-ok(bool passed, const char *text)
-{
-	tests++;
-	failures += !passed;
-	printf("%sok %d - %s\n", passed ? "" : "not ", tests, text);
-}
 
 static clu_random source = {1, 0};
 
@@ -38,9 +23,9 @@ draw_below(int n)
 }
 
 static bool
-near(double a, double b)
+close(double a, double b)
 {
-	return a == b || fabs(a - b) <= TOLERANCE * fmax(1, fabs(b));
+	return near(a, b, TOLERANCE) || fabs(a - b) <= TOLERANCE;
 }
 
 /* ---- data ---- */
@@ -451,12 +436,12 @@ static bool
 agrees(const clu_model *model, const mixture *m, double log_likelihood)
 {
 	bool same =
-		near(model->log_likelihood, log_likelihood) && model->objective == -model->log_likelihood;
+		close(model->log_likelihood, log_likelihood) && model->objective == -model->log_likelihood;
 
 	for (int c = 0; c < m->k; c++)
-		same = same && near(model->weight[c], m->weight[c]);
+		same = same && close(model->weight[c], m->weight[c]);
 	for (int i = 0; i < m->k * m->d; i++)
-		same = same && near(model->center[i], m->theta[i]);
+		same = same && close(model->center[i], m->theta[i]);
 	return same;
 }
 
@@ -547,11 +532,11 @@ test_scores(void)
 			double		  r[20], mine[20], log_density = reference_point(&m, x, r);
 			int			  best = 0;
 
-			density = density && near(scorer.verbs->log_density(&scorer, packed), log_density);
+			density = density && close(scorer.verbs->log_density(&scorer, packed), log_density);
 			scorer.verbs->probabilities(&scorer, packed, mine);
 			for (int c = 0; c < k; c++)
 			{
-				shares = shares && near(mine[c], r[c]);
+				shares = shares && close(mine[c], r[c]);
 				best = r[c] > r[best] ? c : best;
 			}
 			label = label && scorer.verbs->label(&scorer, packed) == best;
@@ -562,7 +547,7 @@ test_scores(void)
 
 				for (int j = 0; j < d; j++)
 					sum += fabs(x[j] - m.theta[c * d + j]);
-				distance = distance && near(mine[c], sum);
+				distance = distance && close(mine[c], sum);
 			}
 		}
 		free(memory);
@@ -596,12 +581,12 @@ test_one_component(void)
 	pack(&set);
 	f = fit(&set, 1, &options, NULL);
 	ok(f.status == CLU_OK && f.model.center[0] == 1 && f.model.center[1] == 0 &&
-		   near(f.model.center[2], 1.0 / 3) && near(f.model.center[3], 0.5) &&
+		   close(f.model.center[2], 1.0 / 3) && close(f.model.center[3], 0.5) &&
 		   f.model.weight[0] == 1,
 	   "one component: the means, and exactly 0 and 1 for constant columns");
-	ok(near(f.model.log_likelihood, 3 * (log(0.5) + log(1.0 / 3) / 3 + log(2.0 / 3) * 2 / 3)),
+	ok(close(f.model.log_likelihood, 3 * (log(0.5) + log(1.0 / 3) / 3 + log(2.0 / 3) * 2 / 3)),
 	   "and minus the entropy as log-likelihood, where 0 log 0 is 0");
-	ok(near(f.model.size[0], 3) && (f.model.flags & CLU_MODEL_CONVERGED) &&
+	ok(close(f.model.size[0], 3) && (f.model.flags & CLU_MODEL_CONVERGED) &&
 		   (f.model.flags & CLU_MODEL_LIKELIHOOD),
 	   "the size is the total weight, and the fit has converged");
 	free(f.memory);
@@ -623,7 +608,7 @@ test_two_rows(void)
 	f = fit(&set, 2, &options, NULL);
 	for (int i = 0; i < 200; i++)
 		sharp = sharp && (f.model.center[i] == 0 || f.model.center[i] == 1);
-	ok(f.status == CLU_OK && sharp && near(f.model.log_likelihood, 2 * log(0.5)) &&
+	ok(f.status == CLU_OK && sharp && close(f.model.log_likelihood, 2 * log(0.5)) &&
 		   f.model.size[0] == 1 && f.model.size[1] == 1,
 	   "two rows are two components with thetas of 0 and 1");
 	three = fit(&set, 3, &options, NULL);
@@ -667,7 +652,7 @@ test_impossible(void)
 	   "it belongs to the component with the fewest contradicted bits");
 	ok(scorer.verbs->label(&scorer, (const double *) set.bits) == 1,
 	   "among equals, to the one that makes the other bits likelier");
-	ok(near(scorer.verbs->log_density(&scorer, (const double *) (set.bits + 3)), log(0.0625)) &&
+	ok(close(scorer.verbs->log_density(&scorer, (const double *) (set.bits + 3)), log(0.0625)) &&
 		   scorer.verbs->label(&scorer, (const double *) (set.bits + 3)) == 1,
 	   "a point that agrees with all thetas of 0 and 1 is possible");
 	f = fit(&set, 3, &options, &m);
@@ -820,7 +805,7 @@ test_sizes(void)
 		one.x[i] = i < 3;
 	pack(&one);
 	f = fit(&one, 2, &options, NULL);
-	ok(f.status == CLU_OK && near(f.model.log_likelihood, 3 * log(1.0 / 3) + 6 * log(2.0 / 3)),
+	ok(f.status == CLU_OK && close(f.model.log_likelihood, 3 * log(1.0 / 3) + 6 * log(2.0 / 3)),
 	   "one column: any mixture is one coin");
 	free(f.memory);
 	f = fit(&wide, 3, &options, NULL);
@@ -904,8 +889,8 @@ test_moments(void)
 	clu_mixture_mean(&model, mean);
 	clu_mixture_covariance(&model, mean, covariance, NULL);
 	for (int i = 0; i < 36; i++)
-		same = same && near(mean[i % 6], first[i % 6]) &&
-			   near(covariance[i], second[i] - first[i / 6] * first[i % 6]);
+		same = same && close(mean[i % 6], first[i % 6]) &&
+			   close(covariance[i], second[i] - first[i / 6] * first[i % 6]);
 	ok(same, "mean and covariance are those of the distribution over all rows");
 	clu_sampler_layout(&sampler, &arena, &model);
 	arena = (clu_arena) {.base = aligned(arena.used)};
@@ -933,7 +918,6 @@ int
 main(void)
 {
 	clu_kernel_choose();
-	printf("1..34\n");
 	test_packing();
 	test_points();
 	test_reference();
@@ -949,5 +933,5 @@ main(void)
 	test_sampled_start();
 	test_moments();
 	test_zoo();
-	return failures > 0 || tests != 34;
+	return finish_tests();
 }
