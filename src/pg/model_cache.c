@@ -7,6 +7,11 @@
  * which must not happen for each row; detoasting a large one, neither.  So the last few models are
  * kept, and recognised by the bytes of the datum as it came: a toast pointer (18 bytes), a small
  * value whole, of a large one the header, with its hash of the content and its checksum.
+ *
+ * They are kept in fn_extra, for as long as the query calls the function.  That's not enough where
+ * an aggregate runs inside another one, as Citus has it in a shard: there the transition function
+ * is looked up anew for each row, with an empty fn_extra.  The caches of such aggregates belong to
+ * the memory context of the states instead, and are found by it.
  */
 #include "pg_clustering.h"
 
@@ -36,6 +41,17 @@ typedef struct cache
 	bool		  constant; /* the argument never changes: latest is its model */
 	entry		  entries[MOST_MODELS];
 } cache;
+
+/* The cache of an aggregate that runs inside another one; it lies in the context of the states. */
+typedef struct inner_cache
+{
+	MemoryContext		  states;
+	MemoryContextCallback at_end;
+	struct inner_cache	 *next;
+	cache				  cache;
+} inner_cache;
+
+static inner_cache *inner_caches;
 
 /* How many of a datum's bytes tell it from all others. */
 static Size
@@ -141,6 +157,66 @@ add(cache *c, Datum value)
 	return e;
 }
 
+/* ---- where caches are kept ---- */
+
+static void
+forget_inner_cache(void *ended)
+{
+	inner_cache **place = &inner_caches;
+
+	while (*place != ended)
+		place = &(*place)->next;
+	*place = (*place)->next;
+}
+
+static cache *
+new_inner_cache(MemoryContext states)
+{
+	inner_cache *inner = MemoryContextAllocZero(states, sizeof(inner_cache));
+
+	inner->states = inner->cache.context = states;
+	inner->at_end.func = forget_inner_cache;
+	inner->at_end.arg = inner;
+	inner->next = inner_caches;
+	inner_caches = inner;
+	MemoryContextRegisterResetCallback(states, &inner->at_end);
+	return &inner->cache;
+}
+
+/*
+ * The cache of an aggregate whose fn_extra is empty, or NULL where that's no wonder: the first row
+ * of an aggregate comes without a state, later ones come with one.
+ */
+static cache *
+find_inner_cache(FunctionCallInfo fcinfo)
+{
+	MemoryContext states;
+
+	if (!AggCheckCallContext(fcinfo, &states))
+		return NULL;
+	for (inner_cache *inner = inner_caches; inner != NULL; inner = inner->next)
+		if (inner->states == states)
+			return &inner->cache;
+	return PG_ARGISNULL(0) ? NULL : new_inner_cache(states);
+}
+
+static cache *
+find_cache(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *flinfo = fcinfo->flinfo;
+	cache	 *c = flinfo->fn_extra;
+
+	if (c == NULL)
+		c = find_inner_cache(fcinfo);
+	if (c == NULL)
+	{
+		c = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(cache));
+		c->context = flinfo->fn_mcxt;
+		flinfo->fn_extra = c;
+	}
+	return c;
+}
+
 /* Parameters don't count: in PL/pgSQL they change from call to call. */
 static bool
 is_constant(FmgrInfo *flinfo, int argument)
@@ -154,21 +230,15 @@ clu_pg_cached *
 clu_pg_model(FunctionCallInfo fcinfo, int argument)
 {
 	Datum  value = PG_GETARG_DATUM(argument);
-	cache *c = fcinfo->flinfo->fn_extra;
+	cache *c = find_cache(fcinfo);
 	entry *e;
 
-	if (c != NULL && c->constant)
+	if (c->constant)
 		return &c->entries[c->latest].cached;
 
 	/* an indirect pointer says nothing about what it points to */
 	if (VARATT_IS_EXTERNAL_INDIRECT(DatumGetPointer(value)))
 		value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
-	if (c == NULL)
-	{
-		c = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(cache));
-		c->context = fcinfo->flinfo->fn_mcxt;
-		fcinfo->flinfo->fn_extra = c;
-	}
 	e = find(c, value);
 	if (e == NULL)
 	{
