@@ -66,4 +66,4 @@ if [ ! -x "$prefix/bin/postgres" ]; then
 	say "building PostgreSQL $(installed_server) with assertions"
 	build_server >"$scratch/log" 2>&1 || { tail -n 50 "$scratch/log"; die 'PostgreSQL could not be built'; }
 fi
-PG_CONFIG=$prefix/bin/pg_config BRIEF=1 test/scripts/sandbox.sh "$command"
+PG_CONFIG=$prefix/bin/pg_config CC=gcc BRIEF=1 test/scripts/sandbox.sh "$command"

@@ -28,6 +28,12 @@ tally() {
 	say "${good:-0} $bad"
 }
 
+# The same of a log without its end: the sums of its groups, "NAME: N passed, M failed".
+tally_of_groups() {
+	sed -nE 's/^.*: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$1" |
+		awk '{ good += $1; bad += $2 } END { print good + 0, bad + 0 }'
+}
+
 # The status of a command that could not run, or not all of it, where nothing else failed.
 # shellcheck disable=SC2034 # used by others
 not_run_status=75

@@ -33,6 +33,11 @@ make_root() {
 
 	[ ! -e "$root/usr/bin/make" ] || return 0
 	mirror=$(debian_mirror)
+	# apt learns whose a mirror is from its lists, and has none on a new machine
+	if [ -z "$mirror" ]; then
+		apt_get update
+		mirror=$(debian_mirror)
+	fi
 	[ -n "$mirror" ] || die "found no Debian mirror in this machine's apt configuration"
 	# a release newer than this machine's debootstrap is made as the newest it knows
 	[ -e "/usr/share/debootstrap/scripts/$script" ] || script=sid
