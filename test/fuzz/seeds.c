@@ -1,7 +1,7 @@
 /*
  * seeds.c
  *		Writes the corpora that fuzzing begins with: small models of every kind, states of steps
- *		from them and samples of rows, and lists of options.
+ *		from them, changes of such states, samples of rows, and lists of options.
  *
  * Run by `make fuzz-corpus`, with the folder of the corpora as its argument, when the format of a
  * model or a state has changed.  Inputs that once were faults stand beside these, under names that
@@ -34,27 +34,34 @@ write_state(int kind, value v)
 	clu_model *model = exercise_decode(v.bytes, v.length);
 	clu_error  error;
 	clu_step  *step = exercise_open_step(model, v.length, &error);
-	char	  *rows;
 	void	  *state;
 
 	if (step != NULL)
 	{
-		rows = exercise_rows(model);
-		state = exercise_memory(clu_step_size(step));
-		clu_step_clear(step, state, v.bytes);
-		for (int i = 0; i < EXERCISE_ROWS / 2; i++)
-		{
-			memcpy(clu_step_row(step, state), rows + (size_t) i * step->row_size, step->row_size);
-			(void) clu_step_add(step, state, 1 + i % 2);
-		}
-		/* those of mixtures are large, for the buffer of rows in them */
+		state = exercise_new_state(step, v.bytes, EXERCISE_ROWS / 2);
+		/* the others, for the rows or bins in them, are made from what write_changes writes */
 		if (clu_step_size(step) < 4096)
 			write_seed("state", "step", kind, state, clu_step_size(step));
 		free(state);
-		free(rows);
 		exercise_close_step(step);
 	}
 	exercise_drop(model);
+}
+
+/* See fuzz_step.c: the state's last sum, and the row that it has buffered, are changed. */
+static void
+write_changes(int kind, value v)
+{
+	static const uint8_t changes[] = "\xf8\xff\xff\xff\0\0\0\0\0\0\xf0\x3f"
+									 "\xa8\0\0\0\0\0\0\0\0\0\0\x40";
+	size_t				 length = 2 + v.length + sizeof(changes) - 1;
+	uint8_t				*input = exercise_memory(length);
+
+	clu_put_u16(input, (uint16_t) v.length);
+	memcpy(input + 2, v.bytes, v.length);
+	memcpy(input + 2 + v.length, changes, sizeof(changes) - 1);
+	write_seed("step", "changes", kind, input, length);
+	free(input);
 }
 
 static void
@@ -105,6 +112,7 @@ main(int argc, char **argv)
 
 		write_seed("model", "model", kind, v.bytes, v.length);
 		write_state(kind, v);
+		write_changes(kind, v);
 		free(v.bytes);
 	}
 	write_sketch(0, 1, 4);

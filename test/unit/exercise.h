@@ -421,6 +421,25 @@ exercise_close_step(clu_step *step)
 	free(step);
 }
 
+/* A state of the step, whose model's bytes these are, that has seen so many rows; free it. */
+static inline void *
+exercise_new_state(clu_step *step, const uint8_t *model, int rows)
+{
+	char *x = exercise_rows(step->model);
+	void *state = exercise_memory(clu_step_size(step));
+
+	clu_step_clear(step, state, model);
+	for (int i = 0; i < rows; i++)
+	{
+		int row = i % (EXERCISE_ROWS / 2);
+
+		memcpy(clu_step_row(step, state), x + (size_t) row * step->row_size, step->row_size);
+		(void) clu_step_add(step, state, 1 + i % 4 * 0.5);
+	}
+	free(x);
+	return state;
+}
+
 static inline clu_status
 exercise_add_rows(const clu_step *step, void *state, const char *rows)
 {
