@@ -4,7 +4,7 @@
  */
 #include "merge.h"
 
-#define CHECK_ROWS 16384 /* rows of light work between two checks for interrupts */
+#define CHECK_VALUES 65536 /* compared between two checks for interrupts */
 
 typedef struct merging
 {
@@ -73,13 +73,25 @@ take(merging *m)
 	return row;
 }
 
+/* After how many rows to check for interrupts, if every match compares whole rows. */
+static size_t
+rows_between_checks(const clu_merge *merge, const clu_rows *rows)
+{
+	size_t values = (size_t) rows->d, most;
+
+	for (int matches = merge->runs; matches > 0; matches /= 2)
+		values += (size_t) rows->d;
+	most = CHECK_VALUES / values;
+	return CLU_MAX(most, 1);
+}
+
 size_t
 clu_merge_runs(clu_merge *merge, const clu_rows *rows, const size_t *ends,
 			   const clu_interrupt *interrupt)
 {
 	merging	   m = {merge, rows, ends};
 	clu_order *order = &merge->order;
-	size_t	   distinct = 0;
+	size_t	   distinct = 0, between = rows_between_checks(merge, rows);
 
 	begin(&m);
 	for (size_t i = 0; i < rows->n; i++)
@@ -88,7 +100,7 @@ clu_merge_runs(clu_merge *merge, const clu_rows *rows, const size_t *ends,
 		order->tied[i] =
 			i > 0 && clu_order_compare(rows, order->index[i - 1], order->index[i]) == 0;
 		distinct += !order->tied[i];
-		if (i % CHECK_ROWS == 0)
+		if (i % between == 0)
 			clu_check(interrupt);
 	}
 	return distinct;

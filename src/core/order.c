@@ -136,6 +136,7 @@ merge_sort(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 	uint32_t *to = s->spare;
 
 	for (size_t start = 0; start < n; start += 8)
+	{
 		for (size_t i = start + 1; i < CLU_MIN(start + 8, n); i++)
 		{
 			uint32_t row = index[i];
@@ -145,6 +146,8 @@ merge_sort(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 				index[at] = index[at - 1];
 			index[at] = row;
 		}
+		clu_check_row(s->interrupt, start, sort_columns(s->rows));
+	}
 
 	for (size_t length = 8; length < n; length *= 2)
 	{
@@ -446,7 +449,11 @@ clu_order_sort(clu_order *order, const clu_rows *rows, clu_team *team,
 	size_t distinct = 0;
 
 	for (size_t i = 0; i < rows->n; i++)
+	{
 		order->index[i] = (uint32_t) i;
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
 	if (rows->n > 0)
 		order->tied[0] = false;
 	if (rows->n < LONG_RUN || clu_team_members(team) == 1)

@@ -350,15 +350,20 @@ copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
  * The row that goes to place i is left in order->spare[i].
  */
 static void
-plan_moves(const clu_points *points, const clu_order *order, size_t n)
+plan_moves(const clu_points *points, const clu_order *order, size_t n,
+		   const clu_interrupt *interrupt)
 {
 	size_t first = 0, other = points->n;
 
 	for (size_t i = 0; i < n; i++)
+	{
 		if (order->tied[i])
 			order->spare[other++] = order->index[i];
 		else
 			order->spare[first++] = order->index[i];
+		if (i % CHECK_ROWS == 0)
+			clu_check(interrupt);
+	}
 }
 
 static inline void
@@ -368,11 +373,12 @@ copy_words(uint64_t *to, const uint64_t *from, size_t words)
 		to[i] = from[i];
 }
 
-/* Move the rows of a cycle one place on each; buffer has room for a row. */
+/* Move the rows of a cycle, which may be all, one place on each; buffer has room for a row. */
 static void
-move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, uint64_t *buffer)
+move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, uint64_t *buffer,
+		   const clu_interrupt *interrupt)
 {
-	size_t at = start;
+	size_t at = start, moved = 0;
 	double weight = w == NULL ? 0 : w[start];
 
 	copy_words(buffer, x + start * words, words);
@@ -385,6 +391,8 @@ move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, u
 			w[at] = w[next];
 		from[at] = (uint32_t) at;
 		at = next;
+		if (++moved % CHECK_ROWS == 0)
+			clu_check(interrupt);
 	}
 	copy_words(x + at * words, buffer, words);
 	if (w != NULL)
@@ -396,11 +404,12 @@ static void
 move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
 		  const clu_interrupt *interrupt)
 {
-	plan_moves(points, order, rows->n);
+	plan_moves(points, order, rows->n, interrupt);
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		if (order->spare[i] != i)
-			move_cycle(order->spare, i, points->x, clu_words(rows->d), (double *) rows->w, buffer);
+			move_cycle(order->spare, i, points->x, clu_words(rows->d), (double *) rows->w, buffer,
+					   interrupt);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}

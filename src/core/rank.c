@@ -166,14 +166,25 @@ sort_few(const clu_ranks *ranks, int column, uint32_t *index, size_t n)
 	}
 }
 
+/* The points of sorted words. */
+static void
+read_words(const uint64_t *sorted, uint32_t *index, size_t n, const clu_interrupt *interrupt)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		index[i] = (uint32_t) sorted[i];
+		if (i % CHECK_KEYS == 0)
+			clu_check(interrupt);
+	}
+}
+
 /* Sort points with the same key by what the key leaves out. */
 static void
 sort_same_key(const clu_ranks *ranks, uint32_t *index, size_t n, clu_word_list *scratch,
 			  const clu_interrupt *interrupt)
 {
-	uint64_t		least = ranks->least[ranks->column];
-	uint64_t		rest = (UINT64_C(1) << ranks->shift[ranks->column]) - 1;
-	const uint64_t *sorted;
+	uint64_t least = ranks->least[ranks->column];
+	uint64_t rest = (UINT64_C(1) << ranks->shift[ranks->column]) - 1;
 
 	if (n < SHORT_COLUMN)
 	{
@@ -185,10 +196,10 @@ sort_same_key(const clu_ranks *ranks, uint32_t *index, size_t n, clu_word_list *
 		uint64_t bits = clu_ordered_bits(clu_value(ranks->points, index[i], ranks->column)) - least;
 
 		scratch->word[i] = (bits & rest) << 32 | index[i];
+		if (i % CHECK_KEYS == 0)
+			clu_check(interrupt);
 	}
-	sorted = clu_words_sort(scratch, n, interrupt);
-	for (size_t i = 0; i < n; i++)
-		index[i] = (uint32_t) sorted[i];
+	read_words(clu_words_sort(scratch, n, interrupt), index, n, interrupt);
 }
 
 /* Sort words of the column, which no others share a key with, and put their points into its order. */
@@ -200,12 +211,7 @@ sort_words(const clu_ranks *ranks, clu_word_list *words, uint32_t *index, size_t
 	const uint64_t *sorted = clu_words_sort(words, n, interrupt);
 	size_t			same = 0;
 
-	for (size_t i = 0; i < n; i++)
-	{
-		index[i] = (uint32_t) sorted[i];
-		if (i % CHECK_KEYS == 0)
-			clu_check(interrupt);
-	}
+	read_words(sorted, index, n, interrupt);
 	for (size_t first = 0, end; first < n && !complete; first = end)
 	{
 		for (end = first + 1; end < n && sorted[end] >> 32 == sorted[first] >> 32;)
@@ -230,12 +236,16 @@ column_of(const clu_ranks *ranks)
 
 /* Words of a column, from its keys. */
 static void
-make_words(const clu_ranks *ranks, size_t first, size_t end)
+make_words(const clu_ranks *ranks, size_t first, size_t end, const clu_interrupt *interrupt)
 {
 	const uint32_t *key = column_of(ranks);
 
 	for (size_t i = first; i < end; i++)
+	{
 		ranks->words.word[i] = (uint64_t) key[i] << 32 | i;
+		if (i % CHECK_KEYS == 0)
+			clu_check(interrupt);
+	}
 }
 
 static void
@@ -244,9 +254,8 @@ words_of_share(void *work, size_t item, int member, const clu_interrupt *interru
 	const clu_ranks *ranks = work;
 
 	(void) member;
-	(void) interrupt;
 	make_words(ranks, clu_share_first(ranks->points->n, item),
-			   clu_share_first(ranks->points->n, item + 1));
+			   clu_share_first(ranks->points->n, item + 1), interrupt);
 }
 
 static void
@@ -272,7 +281,7 @@ rank_column(clu_ranks *ranks, clu_team *team, const clu_interrupt *interrupt)
 
 	if (n < CLU_MANY_WORDS || clu_team_members(team) == 1)
 	{
-		make_words(ranks, 0, n);
+		make_words(ranks, 0, n, interrupt);
 		sort_words(ranks, &ranks->words, column_of(ranks), n, interrupt);
 		return;
 	}
@@ -308,5 +317,6 @@ clu_ranks_sort(clu_ranks *ranks, const clu_points *points, const clu_word_list *
 			rank_column(ranks, team, interrupt);
 		else
 			rank_short_column(ranks);
+		clu_check(interrupt);
 	}
 }

@@ -28,6 +28,8 @@
 #define MOST_BY_DISTANCE 4				/* passes, before bits are looked at */
 #define FARTHEST 64						/* a move of this part of the last one is near */
 #define LEAST_WEIGHT 0x1p-60			/* beside the largest, as in fits */
+#define CHECK_BINS 65536				/* between two checks for interrupts */
+#define CLEAR_SIZE ((size_t) 1 << 22)	/* bytes, likewise */
 
 typedef struct kmedians_sums
 {
@@ -96,7 +98,11 @@ clear(const clu_step *step, void *statistics)
 {
 	kmedians_sums sums = sums_of(step, statistics);
 
-	memset(statistics, 0, sums.size);
+	for (size_t done = 0; done < sums.size; done += CLEAR_SIZE)
+	{
+		clu_check(step->interrupt);
+		memset((char *) statistics + done, 0, CLU_MIN(sums.size - done, CLEAR_SIZE));
+	}
 	*sums.least = INFINITY;
 	*sums.position = CLU_NO_DIGITS;
 	clu_hard_sums_clear(step, &sums.hard);
@@ -161,7 +167,11 @@ raise_position(const clu_step *step, const kmedians_sums *sums, int64_t position
 	if (position <= *sums->position)
 		return;
 	for (size_t i = 0; *sums->position != CLU_NO_DIGITS && i < bins; i++)
+	{
 		clu_wide_shift(sums->bin[i].digit, 1, from, (int) position);
+		if (i % CHECK_BINS == 0)
+			clu_check(step->interrupt);
+	}
 	*sums->position = position;
 }
 
@@ -257,8 +267,12 @@ valid(const clu_step *step, const void *statistics)
 		*sums.position > CLU_WIDE_MOST)
 		return false;
 	for (size_t i = 0; i < bins; i++)
+	{
 		if (!clu_bin_valid(&sums.bin[i]))
 			return false;
+		if (i % CHECK_BINS == 0)
+			clu_check(step->interrupt);
+	}
 	return clu_hard_sums_valid(step, &sums.hard);
 }
 

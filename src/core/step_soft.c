@@ -22,6 +22,8 @@
 /* A parameter that moves less than this, relative to its own or the typical size, stands still. */
 #define STANDS_STILL (32 * DBL_EPSILON)
 
+#define CHECK_SUMS 65536 /* between two checks for interrupts */
+
 typedef struct soft_tables
 {
 	clu_fit		  fit;
@@ -158,9 +160,10 @@ attach(soft_tables *tables, double *statistics)
 }
 
 static void
-add_array(double *to, const double *from, size_t count, bool paired)
+add_array(double *to, const double *from, size_t count, bool paired, const clu_interrupt *interrupt)
 {
 	for (size_t i = 0; i < count; i += paired ? 2 : 1)
+	{
 		if (paired)
 		{
 			clu_dd sum = clu_dd_add((clu_dd) {to[i], to[i + 1]}, (clu_dd) {from[i], from[i + 1]});
@@ -170,6 +173,9 @@ add_array(double *to, const double *from, size_t count, bool paired)
 		}
 		else
 			to[i] += from[i];
+		if (i % CHECK_SUMS == 0)
+			clu_check(interrupt);
+	}
 }
 
 /* Add what could not be added there at once, and let go of the state. */
@@ -183,7 +189,7 @@ detach(soft_tables *tables, double *statistics)
 		if (list->pointer != NULL)
 			*list->pointer = tables->own[i];
 		else
-			add_array(statistics, list->value, list->count, list->paired);
+			add_array(statistics, list->value, list->count, list->paired, tables->fit.interrupt);
 		statistics += list->count;
 	}
 }
@@ -226,7 +232,7 @@ merge(const clu_step *step, void *statistics, const void *others)
 	{
 		size_t count = tables->list[i].count;
 
-		add_array(to, from, count, tables->list[i].paired);
+		add_array(to, from, count, tables->list[i].paired, step->interrupt);
 		to += count;
 		from += count;
 	}

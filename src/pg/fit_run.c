@@ -20,6 +20,8 @@
 /* What a fit takes at most, in rows' sizes: to keep small temp_file_limits from failing it. */
 #define MOST_ROW_SIZES 8
 
+#define COPY_SIZE (4 * 1024 * 1024) /* bytes between two checks for interrupts */
+
 typedef struct trace_buffer
 {
 	clu_trace *entries;
@@ -120,6 +122,16 @@ find_room(fitting *f)
 
 /* ---- points ---- */
 
+static void
+copy_large(char *to, const char *from, Size size)
+{
+	for (Size done = 0; done < size; done += COPY_SIZE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		memcpy(to + done, from + done, Min(size - done, COPY_SIZE));
+	}
+}
+
 /* A copy of rows in memory that workers see. */
 static void
 share_rows(fitting *f, clu_rows *view)
@@ -135,11 +147,11 @@ share_rows(fitting *f, clu_rows *view)
 	clu_pg_room_arena(f->room, &arena);
 	x = clu_arena_take(&arena, view->n, size);
 	w = clu_arena_take(&arena, weights, sizeof(double));
-	memcpy(x, view->x, view->n * size);
+	copy_large(x, view->x, view->n * size);
 	view->x = x;
 	if (weights == 0)
 		return;
-	memcpy(w, view->w, weights * sizeof(double));
+	copy_large((char *) w, (const char *) view->w, weights * sizeof(double));
 	view->w = w;
 }
 

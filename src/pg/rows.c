@@ -9,6 +9,7 @@
 #define FIRST_CAPACITY 4
 #define LEAST_RUN (1024 * 1024)	  /* bytes that are worth being written out */
 #define WRITE_BUFFER (256 * 1024) /* bytes */
+#define CHECK_WEIGHTS 65536		  /* between two checks for interrupts */
 
 /* What the sort of a run needs for each row: numbers, keys, weight. */
 #define SORT_SIZE 40
@@ -165,7 +166,11 @@ keep_weight(clu_pg_rows *rows, double weight)
 			return;
 		rows->weights = MemoryContextAllocHuge(rows->context, size);
 		for (Size i = 0; i < rows->kept; i++)
+		{
 			rows->weights[i] = 1;
+			if (i % CHECK_WEIGHTS == 0)
+				CHECK_FOR_INTERRUPTS();
+		}
 	}
 	else if (rows->weights_capacity < rows->capacity)
 		rows->weights = repalloc_huge(rows->weights, size);

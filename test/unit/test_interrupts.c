@@ -7,6 +7,9 @@
  */
 #include "problems.h"
 
+#include "merge.h"
+#include "step.h"
+
 #include <setjmp.h>
 #include <time.h>
 
@@ -231,6 +234,7 @@ test_often_enough(void)
 		{"many rows", 200000 / SLOWER, 2, 3, false, false},
 		{"many equal rows", 400000 / SLOWER, 3, 4, true, true},
 		{"wide rows", 40, 16000 / SLOWER, 8, false, false},
+		{"short columns", 190, 6000 / SLOWER, 18, false, false},
 		{"many clusters", 10000 / SLOWER, 2, 4000 / SLOWER, false, false},
 	};
 	static const shape large[] = {
@@ -245,6 +249,123 @@ test_often_enough(void)
 		test_shape(&few[i]);
 	for (size_t i = 0; i < sizeof(large) / sizeof(large[0]) && number_of_cases(0, 1) == 1; i++)
 		test_shape(&large[i]);
+}
+
+/* ---- rows in runs, rows put in order where they lie, and states of steps ---- */
+
+static void
+test_watched(const char *name, watch *w)
+{
+	look_at_watch(w);
+	ok(w->longest < MOST_MS * SLOWER, "%s: interrupts are asked for within %d ms (%.1f)", name,
+	   MOST_MS * SLOWER, w->longest);
+}
+
+/* Every comparison of equal rows goes through all columns. */
+static void
+test_runs(void)
+{
+	watch		  w = {.last = 0};
+	clu_interrupt interrupt = {look_at_watch, &w};
+	clu_rows	  rows = make_rows(6000, 3000 / SLOWER, 4);
+	size_t		  ends[40];
+	clu_arena	  arena = {NULL, 0};
+	clu_merge	  merge;
+	void		 *memory;
+
+	memset((void *) rows.x, 0, rows.n * (size_t) rows.d * 4);
+	for (size_t i = 0; i < 40; i++)
+		ends[i] = (i + 1) * rows.n / 40;
+	clu_merge_layout(&merge, &arena, rows.n, 40);
+	memory = test_memory(arena.used);
+	arena = (clu_arena) {memory, 0};
+	clu_merge_layout(&merge, &arena, rows.n, 40);
+	w.last = cpu_ms();
+	(void) clu_merge_runs(&merge, &rows, ends, &interrupt);
+	test_watched("wide rows in runs, all equal", &w);
+	free(memory);
+	free_rows(&rows);
+}
+
+/* Most of them change places in one long cycle. */
+static void
+test_rows_in_place(void)
+{
+	watch		  w = {.last = 0};
+	clu_interrupt interrupt = {look_at_watch, &w};
+	clu_rows	  rows = {.n = 1500000 / SLOWER, .d = 1024, .width = CLU_PACKED, .movable = true};
+	uint64_t	 *bits = test_memory(rows.n * clu_row_size(rows.d, rows.width));
+	clu_arena	  arena = {NULL, 0};
+	clu_order	  order;
+	clu_points	  points;
+	clu_error	  error;
+	size_t		  distinct;
+	void		 *sorting, *memory;
+
+	for (size_t i = 0; i < rows.n * clu_words(rows.d); i++)
+		bits[i] = i * UINT64_C(0x9e3779b97f4a7c15);
+	rows.x = bits;
+	clu_order_layout(&order, &arena, rows.n, 1);
+	sorting = test_memory(arena.used);
+	arena = (clu_arena) {sorting, 0};
+	clu_order_layout(&order, &arena, rows.n, 1);
+	w.last = cpu_ms();
+	distinct = clu_order_sort(&order, &rows, NULL, &interrupt);
+	arena = (clu_arena) {NULL, 0};
+	clu_points_layout(&points, &arena, &rows, distinct, 1);
+	memory = test_memory(arena.used);
+	arena = (clu_arena) {memory, 0};
+	clu_points_layout(&points, &arena, &rows, distinct, 1);
+	w.last = cpu_ms();
+	(void) clu_points_collapse(&points, &order, &rows, NULL, &interrupt, &error);
+	test_watched("rows put in order where they lie", &w);
+	free(memory);
+	free(sorting);
+	free(bits);
+}
+
+/* A state of K-medians as large as a value may be. */
+static void
+test_large_state(void)
+{
+	watch		  w = {.last = 0};
+	clu_interrupt interrupt = {look_at_watch, &w};
+	int			  k = 1000, d = (int) number_of_cases(200, 1000);
+	clu_model	  model = {.algorithm = CLU_KMEDIANS, .k = k, .d = d};
+	clu_step	  step = {.interrupt = &interrupt};
+	clu_arena	  arena = {NULL, 0};
+	clu_error	  error;
+	double		 *parameter, *row;
+	uint8_t		  bytes[128] = {0};
+	void		 *memory, *state;
+
+	step.error = &error;
+	clu_options_default(&model.options, CLU_KMEDIANS);
+	parameter = calloc(2 * clu_parameter_count(CLU_KMEDIANS, 0, k, d) + (size_t) d, sizeof(double));
+	clu_model_bind(&model, parameter);
+	for (int i = 0; i < k * d; i++)
+		model.center[i] = i;
+	clu_step_open(&step, &model, sizeof(bytes));
+	clu_step_layout(&step, &arena);
+	memory = test_memory(arena.used);
+	arena = (clu_arena) {memory, 0};
+	clu_step_layout(&step, &arena);
+	state = test_memory(clu_step_size(&step));
+	w.last = cpu_ms();
+	(void) clu_step_prepare(&step);
+	clu_step_clear(&step, state, bytes);
+	for (int i = 0; i < 3 * CLU_LANES; i++)
+	{
+		row = clu_step_row(&step, state);
+		memcpy(row, model.center + (size_t) i * (size_t) d, (size_t) d * sizeof(double));
+		(void) clu_step_add(&step, state, i < CLU_LANES ? 1 : ldexp(0.3, 10 * i));
+	}
+	(void) clu_step_check(&step, state, clu_step_size(&step), false);
+	(void) clu_step_merge(&step, state, state);
+	test_watched("large states", &w);
+	free(state);
+	free(memory);
+	free(parameter);
 }
 
 /* ---- jumps ---- */
@@ -299,6 +420,10 @@ int
 main(void)
 {
 	test_often_enough();
+	test_runs();
+	test_rows_in_place();
+	if (SLOWER == 1)
+		test_large_state();
 	test_jumps();
 	return finish_tests();
 }
