@@ -37,11 +37,13 @@ sub temporary_files
 	return scalar(@files);
 }
 
-# Fits that take minutes, with temporary files of the query open.  The rows are in one by then, and
-# a sample of them is being fitted in the other.
+# Fits that take minutes, with temporary files open: those of the query, and of the rows and the fit
+# where these are more than work_mem, or seen by workers.
 my $source = 'WITH p AS MATERIALIZED (SELECT x FROM points) SELECT x FROM p';
+my $long = 'SELECT kmeans_fit(x, 2000, kmeans_options(n_init => 1000)) FROM points';
 my %fits = (
-	'a fit in memory' => "WITH p AS MATERIALIZED (SELECT x FROM points) SELECT kmeans_fit(x, 2000, kmeans_options(n_init => 1000)) FROM p",
+	'a fit with its rows in files' => $long,
+	'a fit with workers' => "SET work_mem = '1GB'; SET clustering.max_parallel_workers = 2; $long",
 	'a fit over a query' => "SELECT kmeans_fit_query('$source', 1000, '{\"n_init\": 1000}')",
 	'a step' => 'WITH p AS MATERIALIZED (SELECT p.x FROM points AS p, generate_series(1, 300)) SELECT cluster_step(x, m) FROM p, models');
 
@@ -85,6 +87,10 @@ sub end_fit
 	{
 		kill('KILL', $pid);
 	}
+	elsif ($end eq 'SIGKILL of a worker')
+	{
+		kill('KILL', $node->safe_psql('postgres', "SELECT min(pid) FROM pg_stat_activity WHERE leader_pid = $pid"));
+	}
 	elsif ($end eq 'pg_terminate_backend')
 	{
 		$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 10000)");
@@ -98,7 +104,8 @@ sub end_fit
 
 for my $name (sort keys %fits)
 {
-	for my $end ('immediate shutdown', 'SIGKILL', $name eq 'a fit in memory' ? ('fast shutdown', 'pg_terminate_backend') : ())
+	for my $end ('immediate shutdown', $name =~ /workers/ ? 'SIGKILL of a worker' : 'SIGKILL',
+		$name =~ /files/ ? ('fast shutdown', 'pg_terminate_backend') : ())
 	{
 		my ($session, $pid) = begin_fit($fits{$name});
 
