@@ -22,7 +22,7 @@ use Time::HiRes qw(sleep time);
 
 my $seed = srand($ENV{CLUSTERING_TEST_SEED} // time);
 note("CLUSTERING_TEST_SEED=$seed");
-my $tries = $ENV{CLUSTERING_TEST_TRIES} || 4;
+my $tries = $ENV{CLUSTERING_TEST_TRIES} || 6;
 my $promised = 100;     # ms
 my $excused = 2000;
 
@@ -85,15 +85,24 @@ CREATE FUNCTION cpu_share(earlier double precision[]) RETURNS double precision L
 	$$ SELECT coalesce((t[1] - earlier[1]) / nullif(t[1] - earlier[1] + t[2] - earlier[2], 0), 1) FROM cpu_times() AS t $$;
 END
 
+# What the session may have set: in memory, from files, with workers.
+my @settings = (
+	q{SET work_mem = '1GB'; SET clustering.max_parallel_workers = 0},
+	q{SET work_mem = '64kB'; SET clustering.max_parallel_workers = 0},
+	q{SET work_mem = '1GB'; SET clustering.max_parallel_workers = 2});
+
 # How late each timeout was answered, in ms; nothing where the fit was done before, or had not begun.
 sub lateness
 {
 	my ($call, @timeouts) = @_;
 	my $sql = '';
 
-	for my $timeout (@timeouts)
+	for my $i (0 .. $#timeouts)
 	{
+		my $timeout = $timeouts[$i];
+
 		$sql .= <<"END";
+$settings[ $i % @settings ];
 SET statement_timeout = $timeout;
 DO \$\$
 DECLARE
@@ -159,12 +168,6 @@ my @calls = (
 my $session = Session->new($node);
 my $interruptions = $ENV{CLUSTERING_TEST_LONG} ? 1000 : 50;
 my ($cancelled, @late) = (0);
-
-# What the session may have set: in memory, from files, with workers.
-my @settings = (
-	q{SET work_mem = '1GB'; SET clustering.max_parallel_workers = 0},
-	q{SET work_mem = '64kB'; SET clustering.max_parallel_workers = 0},
-	q{SET work_mem = '1GB'; SET clustering.max_parallel_workers = 2});
 
 sub interrupt
 {
