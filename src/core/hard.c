@@ -21,7 +21,6 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 	clu_coreset_layout(&hard->coreset, arena, metric, fit->points, k);
 	clu_exchange_layout(&hard->exchange, arena, k, d);
 	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
-	CLU_TAKE(arena, hard->row, (size_t) d);
 	CLU_TAKE(arena, hard->cost, (size_t) k);
 	CLU_TAKE(arena, hard->size, (size_t) k);
 	hard->members = clu_team_members(fit->team);

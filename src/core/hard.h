@@ -40,7 +40,6 @@ typedef struct clu_hard
 	double		*previous;	   /* k * d: the centres of the pass before */
 	bool		 has_previous; /* and the gaps are about them */
 	double		 last_objective;
-	double		*row;
 
 	/* one for every member of the team */
 	int				 members;

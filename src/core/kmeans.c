@@ -133,8 +133,8 @@ finish_sums(clu_fit *fit)
 
 	if (state->sums.wide)
 	{
-		clu_sums_recompute(&state->sums, fit->points, state->hard.assigner.label, state->hard.row,
-						   fit->interrupt);
+		clu_sums_recompute(&state->sums, fit->points, state->hard.assigner.label,
+						   state->hard.member[0].row, fit->interrupt);
 		return;
 	}
 	clu_sums_carry(&state->sums);

@@ -310,6 +310,18 @@ clu_step_weight(const void *state)
 	return clu_dd_add_double(clu_wide_value(&header->weight), (double) header->ones);
 }
 
+const void *
+clu_step_divide(const clu_block *block, double unit, double *divided)
+{
+	const double *x = block->x;
+
+	if (unit == 1)
+		return block->x;
+	for (size_t i = 0; i < block->n * (size_t) block->d; i++)
+		divided[i] = x[i] / unit;
+	return divided;
+}
+
 /* ---- the model ---- */
 
 bool

@@ -136,6 +136,9 @@ clu_status clu_step_merge(clu_step *step, void *state, const void *other);
  */
 clu_status clu_step_refit(clu_step *step, void *state, clu_model *result, bool measuring);
 
+/* The rows of a block divided by a unit: as they lie where that is 1, else in divided. */
+const void *clu_step_divide(const clu_block *block, double unit, double *divided);
+
 static inline const clu_step_header *
 clu_step_head(const void *state)
 {

@@ -14,9 +14,9 @@ clu_step_take(char *base, size_t *used, size_t count, size_t width)
 {
 	size_t at = *used, size = clu_size_product(count, width);
 
-	if (size > SIZE_MAX / 2 - at)
+	if (at == SIZE_MAX || size > SIZE_MAX / 2 - at)
 	{
-		*used = SIZE_MAX / 2;
+		*used = SIZE_MAX;
 		return base;
 	}
 	*used = at + (size + 7) / 8 * 8;
@@ -130,25 +130,12 @@ clu_step_hard_prepare(clu_step_hard *hard, const clu_step *step)
 
 /* ---- rows ---- */
 
-static const double *
-scaled_rows(const clu_step_hard *hard, const clu_block *block)
-{
-	size_t		  count = block->n * (size_t) block->d;
-	const double *x = block->x;
-
-	if (hard->unit == 1)
-		return x;
-	for (size_t i = 0; i < count; i++)
-		hard->scaled[i] = x[i] / hard->unit;
-	return hard->scaled;
-}
-
 const double *
 clu_step_hard_assign(clu_step_hard *hard, const clu_step *step, const clu_block *block)
 {
 	clu_block scaled = *block;
 
-	scaled.x = scaled_rows(hard, block);
+	scaled.x = clu_step_divide(block, hard->unit, hard->scaled);
 	clu_assign_reset(&hard->assigner, block->n);
 	clu_assign_block(&hard->assigner, 0, &scaled, hard->changes, step->interrupt);
 	clu_own_distances(hard->metric, &scaled, hard->center, hard->assigner.label, hard->distance,

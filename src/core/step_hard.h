@@ -41,7 +41,10 @@ typedef struct clu_hard_sums
 	clu_far_list far;
 } clu_hard_sums;
 
-/* A part of a state: its place, and *used moved behind it.  NULL for base: only count. */
+/*
+ * A part of a state: its place, and *used moved behind it.  NULL for base: only count, and what
+ * overflows sticks at SIZE_MAX.
+ */
 void *clu_step_take(char *base, size_t *used, size_t count, size_t width);
 
 clu_hard_sums clu_hard_sums_take(const clu_step *step, char *base, size_t *used);

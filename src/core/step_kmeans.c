@@ -46,9 +46,7 @@ sums_of(const clu_step *step, const void *statistics)
 static size_t
 size(const clu_step *step)
 {
-	size_t all = sums_of(step, NULL).size;
-
-	return all >= SIZE_MAX / 2 ? SIZE_MAX : all;
+	return sums_of(step, NULL).size;
 }
 
 static void

@@ -194,25 +194,13 @@ detach(soft_tables *tables, double *statistics)
 	}
 }
 
-static const void *
-scaled_rows(const soft_tables *tables, const clu_block *block)
-{
-	const double *x = block->x;
-
-	if (tables->points.unit == 1)
-		return block->x;
-	for (size_t i = 0; i < block->n * (size_t) block->d; i++)
-		tables->scaled[i] = x[i] / tables->points.unit;
-	return tables->scaled;
-}
-
 static clu_status
 accumulate(clu_step *step, void *statistics, const clu_block *block)
 {
 	soft_tables *tables = step->tables;
 	clu_block	 scaled = *block;
 
-	scaled.x = scaled_rows(tables, block);
+	scaled.x = clu_step_divide(block, tables->points.unit, tables->scaled);
 	attach(tables, statistics);
 	tables->fit.verbs->accumulate(&tables->fit, &scaled, 0);
 	if (tables->fit.verbs->collect != NULL)
