@@ -85,14 +85,16 @@ seen_by_member(const clu_fit *fit, const clu_interrupt *interrupt)
 static void
 pass_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	clu_fit fit = seen_by_member(work, interrupt);
-	size_t	block, end;
+	clu_fit *all = work;
+	clu_fit	 fit = seen_by_member(all, interrupt);
+	size_t	 block, end;
 
 	for (clu_points_share(fit.points, item, &block, &end); block < end; block++)
 	{
 		clu_block at = clu_points_block(fit.points, block);
 
 		fit.verbs->accumulate(&fit, &at, member);
+		__atomic_fetch_add(&all->seen, at.n, __ATOMIC_RELAXED);
 		clu_check(interrupt);
 	}
 }
@@ -101,23 +103,22 @@ static void
 collect_share(void *work, size_t item, int member)
 {
 	clu_fit fit = seen_by_member(work, NULL);
-	size_t	first, end;
 
-	if (fit.verbs->collect != NULL)
-		fit.verbs->collect(&fit, member);
-	clu_points_share(fit.points, item, &first, &end);
-	for (; first < end; first++)
-		((clu_fit *) work)->seen += clu_points_block(fit.points, first).n;
+	(void) item;
+	fit.verbs->collect(&fit, member);
 }
 
-const clu_task clu_pass_task = {pass_share, collect_share};
+const clu_task clu_pass_task = {pass_share, NULL};
+const clu_task clu_collecting_pass_task = {pass_share, collect_share};
 
 void
 clu_fit_pass(clu_fit *fit)
 {
+	clu_job job = fit->verbs->collect == NULL ? CLU_JOB_PASS : CLU_JOB_COLLECTING_PASS;
+
 	fit->changed = 0;
 	fit->verbs->prepare(fit);
-	clu_team_run(fit->team, CLU_JOB_PASS, fit, clu_points_shares(fit->points), fit->interrupt);
+	clu_team_run(fit->team, job, fit, clu_points_shares(fit->points), fit->interrupt);
 }
 
 /* ---- runs ---- */

@@ -161,6 +161,7 @@ clu_in_input_units(const clu_fit *fit, double objective)
 void clu_fit_pass(clu_fit *fit);
 
 extern const clu_task clu_pass_task;
+extern const clu_task clu_collecting_pass_task;
 
 /* The verbs for an algorithm and its options; NULL where there are none. */
 const clu_verbs *clu_fit_verbs(clu_algorithm algorithm, const clu_options *options);

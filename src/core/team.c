@@ -13,6 +13,7 @@
 
 static const clu_task *const tasks[CLU_JOBS] = {
 	[CLU_JOB_PASS] = &clu_pass_task,
+	[CLU_JOB_COLLECTING_PASS] = &clu_collecting_pass_task,
 	[CLU_JOB_FIGURES] = &clu_figures_task,
 	[CLU_JOB_OWN_DISTANCES] = &clu_own_distances_task,
 	[CLU_JOB_PRICE_MEANS] = &clu_price_means_task,

@@ -20,14 +20,15 @@
 /* What there is to do; each names a clu_task. */
 typedef enum clu_job
 {
-	CLU_JOB_PASS,		   /* a share of the points, through clu_verbs.accumulate (fit.c) */
-	CLU_JOB_FIGURES,	   /* costs and sizes of the final clusters (hard.c) */
-	CLU_JOB_OWN_DISTANCES, /* of points from their centres */
-	CLU_JOB_PRICE_MEANS,   /* what merging and splitting a cluster costs (kmeans_exchange.c) */
-	CLU_JOB_PRICE_MEDIANS, /* the same for medians (kmedians_exchange.c) */
-	CLU_JOB_SURVEY,		   /* what points cost at their nearest and their second nearest centre */
-	CLU_JOB_GMM_FACTORS,   /* the factor of a component's covariance (gmm_estep.c) */
-	CLU_JOB_GMM_REFIT,	   /* a component (gmm_mstep.c) */
+	CLU_JOB_PASS,			 /* a share of the points, through clu_verbs.accumulate (fit.c) */
+	CLU_JOB_COLLECTING_PASS, /* the same, and clu_verbs.collect in turn */
+	CLU_JOB_FIGURES,		 /* costs and sizes of the final clusters (hard.c) */
+	CLU_JOB_OWN_DISTANCES,	 /* of points from their centres */
+	CLU_JOB_PRICE_MEANS,	 /* what merging and splitting a cluster costs (kmeans_exchange.c) */
+	CLU_JOB_PRICE_MEDIANS,	 /* the same for medians (kmedians_exchange.c) */
+	CLU_JOB_SURVEY,			 /* what points cost at their nearest and their second nearest centre */
+	CLU_JOB_GMM_FACTORS,	 /* the factor of a component's covariance (gmm_estep.c) */
+	CLU_JOB_GMM_REFIT,		 /* a component (gmm_mstep.c) */
 
 	/* the order of rows, and points from it */
 	CLU_JOB_KEYS,		 /* keys of a column, and their range (order.c) */
