@@ -16,7 +16,7 @@
 #define MOST_CANDIDATES 32 /* 2 + ln(2^31) is 23 */
 
 /* Less than that many terms of distances are not worth asking others for help. */
-#define WORTH_SHARING 1e6
+#define WORTH_SHARING 2e5
 #define TERMS_OF_A_LOOK 8 /* what it takes to look at a point and its cost */
 
 typedef struct clu_seeding

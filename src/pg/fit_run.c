@@ -20,8 +20,6 @@
 /* What a fit takes at most, in rows' sizes: to keep small temp_file_limits from failing it. */
 #define MOST_ROW_SIZES 8
 
-#define COPY_SIZE (4 * 1024 * 1024) /* bytes between two checks for interrupts */
-
 typedef struct trace_buffer
 {
 	clu_trace *entries;
@@ -122,37 +120,13 @@ find_room(fitting *f)
 
 /* ---- points ---- */
 
-static void
-copy_large(char *to, const char *from, Size size)
-{
-	for (Size done = 0; done < size; done += COPY_SIZE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		memcpy(to + done, from + done, Min(size - done, COPY_SIZE));
-	}
-}
-
 /* A copy of rows in memory that workers see. */
 static void
 share_rows(fitting *f, clu_rows *view)
 {
-	Size	  size = clu_row_size(view->d, view->width);
-	Size	  weights = view->w == NULL ? 0 : view->n;
-	clu_arena arena = {0};
-	char	 *x;
-	double	 *w;
-
-	clu_arena_take(&arena, view->n, size);
-	clu_arena_take(&arena, weights, sizeof(double));
-	clu_pg_room_arena(f->room, &arena);
-	x = clu_arena_take(&arena, view->n, size);
-	w = clu_arena_take(&arena, weights, sizeof(double));
-	copy_large(x, view->x, view->n * size);
-	view->x = x;
-	if (weights == 0)
-		return;
-	copy_large((char *) w, (const char *) view->w, weights * sizeof(double));
-	view->w = w;
+	view->x = clu_pg_room_copy(f->room, view->x, view->n * clu_row_size(view->d, view->width));
+	if (view->w != NULL)
+		view->w = (double *) clu_pg_room_copy(f->room, view->w, view->n * sizeof(double));
 }
 
 /* The rows as the core sees them. */

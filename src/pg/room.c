@@ -175,8 +175,8 @@ next_address(const clu_pg_room *room, Size size)
 	return room->reserved + room->used;
 }
 
-static clu_pg_mapped *
-map_file(clu_pg_room *room, clu_pg_file *file)
+static char *
+map_file(clu_pg_room *room, clu_pg_file *file, bool owned)
 {
 	clu_pg_mapped *mapped = &room->mapped[room->files];
 	Size		   page = (Size) sysconf(_SC_PAGESIZE);
@@ -184,28 +184,33 @@ map_file(clu_pg_room *room, clu_pg_file *file)
 	Assert(room->files < CLU_PG_MOST_MAPPED);
 	(void) FileSize(file->file); /* opens it again, where it had to give way to other files */
 	mapped->file = file;
+	mapped->owned = owned;
 	mapped->size = TYPEALIGN(page, file->size);
 	mapped->address =
 		map(FileGetRawDesc(file->file), next_address(room, mapped->size), mapped->size);
 	room->used += mapped->size;
 	room->files++;
-	return mapped;
+	return mapped->address;
 }
 
 char *
 clu_pg_room_map(clu_pg_room *room, clu_pg_file *file)
 {
-	clu_pg_mapped *mapped = map_file(room, file);
+	return map_file(room, file, false);
+}
 
-	mapped->owned = false;
-	return mapped->address;
+char *
+clu_pg_room_copy(clu_pg_room *room, const void *data, Size size)
+{
+	clu_pg_file *file = clu_pg_file_open(false);
+
+	clu_pg_file_append(file, data, size);
+	return map_file(room, file, true);
 }
 
 void
 clu_pg_room_arena(clu_pg_room *room, clu_arena *arena)
 {
-	clu_pg_mapped *mapped;
-
 	if (arena->used > room->limit)
 		room->thrifty = true;
 	else if (room->reserved == NULL)
@@ -213,9 +218,7 @@ clu_pg_room_arena(clu_pg_room *room, clu_arena *arena)
 		clu_pg_arena(arena, CurrentMemoryContext);
 		return;
 	}
-	mapped = map_file(room, open_zeros(arena->used + 1));
-	mapped->owned = true;
-	arena->base = mapped->address;
+	arena->base = map_file(room, open_zeros(arena->used + 1), true);
 	arena->used = 0;
 }
 

@@ -74,6 +74,9 @@ extern void clu_pg_room_arena(clu_pg_room *room, clu_arena *arena);
 /* Where the contents of a file can be seen. */
 extern char *clu_pg_room_map(clu_pg_room *room, clu_pg_file *file);
 
+/* A copy of what lies in memory, in a file. */
+extern char *clu_pg_room_copy(clu_pg_room *room, const void *data, Size size);
+
 /* Give back one of the files, or all of them. */
 extern void clu_pg_room_leave(clu_pg_room *room, int file);
 extern void clu_pg_room_end(clu_pg_room *room);
