@@ -15,6 +15,10 @@
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
 #define MANY_MOVES(n) ((n) / 8) /* beyond, scanning is faster than walking; measured */
 
+/* Crossed points, in parts of n d, beyond which it's faster to add all points up anew. */
+#define MANY_CROSSED 4
+#define MANY_CROSSED_IN_FILES 256
+
 /* Less work than so many steps is not worth asking others for help. */
 #define WORTH_SHARING 50000
 #define STEPS_OF_A_WALK 32 /* what it takes to look at a bound that stays */
@@ -59,6 +63,7 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 	CLU_TAKE(arena, m->cost, clusters);
 	CLU_TAKE(arena, m->next, d * (size_t) m->groups);
 	CLU_TAKE(arena, m->steps, d * (size_t) m->groups);
+	CLU_TAKE(arena, m->settled, d * (size_t) m->groups);
 	CLU_TAKE(arena, m->part, (size_t) members);
 	for (int i = 0; i < members; i++)
 	{
@@ -74,10 +79,30 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 
 /* ---- weights ---- */
 
+static void
+fix_weights(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	clu_medians *m = work;
+	size_t		 end = clu_share_first(m->points->n, item + 1);
+
+	(void) member;
+	for (size_t i = clu_share_first(m->points->n, item); i < end; i++)
+	{
+		m->unit_hi[i] = m->unit_lo[i] = 0;
+		clu_exact_add(&m->unit_hi[i], &m->unit_lo[i], m->points->w[i], m->weight_scale);
+		if (i % CHECK_STEPS == 0)
+			clu_check(interrupt);
+	}
+}
+
+const clu_task clu_fix_weights_task = {fix_weights, NULL};
+
 void
 clu_medians_begin(clu_medians *m, const clu_points *points, const clu_word_list *scratch,
 				  clu_team *team, const clu_interrupt *interrupt)
 {
+	clu_team *helpers = points->n >= WORTH_SHARING ? team : NULL;
+
 	m->points = points;
 	clu_ranks_sort(&m->ranks, points, scratch, team, interrupt);
 	for (int j = 0; j < m->d; j++)
@@ -85,13 +110,8 @@ clu_medians_begin(clu_medians *m, const clu_points *points, const clu_word_list 
 									  points->largest[j] * points->total_weight);
 	m->weight_scale =
 		points->w == NULL ? 1 : clu_exact_scale(points->largest_weight, points->total_weight);
-	for (size_t i = 0; points->w != NULL && i < points->n; i++)
-	{
-		m->unit_hi[i] = m->unit_lo[i] = 0;
-		clu_exact_add(&m->unit_hi[i], &m->unit_lo[i], points->w[i], m->weight_scale);
-		if (i % CHECK_STEPS == 0)
-			clu_check(interrupt);
-	}
+	if (points->w != NULL)
+		clu_team_run(helpers, CLU_JOB_FIX_WEIGHTS, m, clu_shares(points->n), interrupt);
 }
 
 static void
@@ -404,6 +424,8 @@ scan_column(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	}
 }
 
+/* ---- adding up ---- */
+
 /* Add a share of the points to the member's sums. */
 static void
 add_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
@@ -425,12 +447,18 @@ add_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 const clu_task clu_scan_column_task = {scan_column, NULL};
 const clu_task clu_add_sided_task = {add_share, NULL};
 
-static void
-scan(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+static clu_team *
+helpers_for_all(const clu_medians *m, clu_team *team)
 {
-	clu_team *helpers = m->points->n * (size_t) m->d >= WORTH_SHARING ? team : NULL;
+	return m->points->n * (size_t) m->d >= WORTH_SHARING ? team : NULL;
+}
 
-	clu_team_run(helpers, CLU_JOB_SCAN_COLUMN, m, (size_t) m->d, interrupt);
+/* Make the sums about the bounds those of all points. */
+static void
+add_up(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+{
+	clu_team *helpers = helpers_for_all(m, team);
+
 	clear_sums(m, m->total);
 	clu_team_run(helpers, CLU_JOB_ADD_SIDED, m, clu_points_shares(m->points), interrupt);
 	carry(m, m->total);
@@ -440,6 +468,13 @@ scan(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
 			collect_sums(m, m->part[i], c);
 		m->part[i]->pending = 0;
 	}
+}
+
+static void
+scan(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+{
+	clu_team_run(helpers_for_all(m, team), CLU_JOB_SCAN_COLUMN, m, (size_t) m->d, interrupt);
+	add_up(m, team, interrupt);
 }
 
 /* ---- walking ---- */
@@ -460,7 +495,8 @@ term_of(const clu_medians *m, uint32_t point, int column)
 
 /*
  * A bound on its way.  Values lie anywhere in memory: of the points that it crosses they are read
- * many at a time, which takes hardly longer than one.
+ * many at a time, which takes hardly longer than one.  Where many are crossed they are not read at
+ * all: then sided is wrong, and is to be added up anew.
  */
 typedef struct walker
 {
@@ -471,13 +507,19 @@ typedef struct walker
 	fixed			   sided;
 	uint32_t		   crossed[CROSSED];
 	size_t			   count;
+
+	size_t *settled; /* points of the group, in this refit */
+	size_t	most;	 /* of these */
+
+	const clu_interrupt *interrupt;
 } walker;
 
 /* Take the points that were crossed from one side of the sum to the other. */
 static void
 settle_crossed(walker *w)
 {
-	for (size_t i = 0; i < w->count; i++)
+	*w->settled += w->count;
+	for (size_t i = 0; i < w->count && *w->settled <= w->most; i++)
 	{
 		fixed term = term_of(w->m, w->crossed[i], w->column);
 
@@ -495,8 +537,19 @@ cross(walker *w, uint32_t point)
 	w->below.lo += w->sign * unit_lo(w->m, point);
 	clu_exact_carry(&w->below.hi, &w->below.lo, 1);
 	w->crossed[w->count++] = point;
-	if (w->count == CROSSED)
-		settle_crossed(w);
+	if (w->count < CROSSED)
+		return;
+	settle_crossed(w);
+	clu_check(w->interrupt); /* each may have touched another page */
+}
+
+/* By a group of clusters in a column. */
+static size_t
+most_settled(const clu_medians *m)
+{
+	size_t part = m->points->in_files ? MANY_CROSSED_IN_FILES : MANY_CROSSED;
+
+	return m->points->n / part / (size_t) m->groups;
 }
 
 static inline void
@@ -508,7 +561,7 @@ count_step(size_t *steps, const clu_interrupt *interrupt)
 
 /* Move a bound to where the median is now, and note the median; returns the number of steps. */
 static size_t
-walk(clu_medians *m, uint32_t c, int column, const clu_interrupt *interrupt)
+walk(clu_medians *m, uint32_t c, int column, size_t *settled, const clu_interrupt *interrupt)
 {
 	const uint32_t *label = m->label;
 	size_t			at = (size_t) c * (size_t) m->d + (size_t) column;
@@ -523,6 +576,9 @@ walk(clu_medians *m, uint32_t c, int column, const clu_interrupt *interrupt)
 	w.below = weight_below(m, at);
 	w.sided = (fixed) {m->total->sided_hi[at], m->total->sided_lo[at]};
 	w.count = 0;
+	w.settled = settled;
+	w.most = most_settled(m);
+	w.interrupt = interrupt;
 	while (sign_of(less_twice(total, w.below)) <= 0)
 	{
 		for (rank--; label[order[rank]] != c; rank--)
@@ -587,12 +643,21 @@ walk_group(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	(void) member;
 	for (c = m->next[item]; c < end && steps <= m->points->n; c++)
 		if (m->total->changed[c])
-			steps += walk(m, (uint32_t) c, (int) item / m->groups, interrupt);
+			steps += walk(m, (uint32_t) c, (int) item / m->groups, &m->settled[item], interrupt);
 	m->next[item] = c;
 	m->steps[item] = steps;
 }
 
 const clu_task clu_walk_task = {walk_group, NULL};
+
+static bool
+all_settled(const clu_medians *m)
+{
+	for (int i = 0; i < m->d * m->groups; i++)
+		if (m->settled[i] > most_settled(m))
+			return false;
+	return true;
+}
 
 /* Walk all bounds; false where that got longer than scanning, with some of them walked. */
 static bool
@@ -605,7 +670,10 @@ walk_all(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
 
 	carry(m, m->total);
 	for (int i = 0; i < items; i++)
+	{
 		m->next[i] = group_first(m, i % m->groups);
+		m->settled[i] = 0;
+	}
 	for (m->walked = 0; left && m->walked <= most;)
 	{
 		left = false;
@@ -616,6 +684,8 @@ walk_all(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
 			left = left || m->next[i] < group_first(m, i % m->groups + 1);
 		}
 	}
+	if (!left && !all_settled(m))
+		add_up(m, team, interrupt);
 	return !left;
 }
 

@@ -16,8 +16,8 @@
  * A point that joins or leaves changes both by a comparison and an addition.  The new median is
  * found by walking from the bound, up or down in the order of the column, until half the weight is
  * passed: as far as the median moved, and not at all for a cluster that nobody joined or left.  When many
- * points move, or the walks get long, the columns are scanned again.  Both ways find the same
- * points, since the sums are exact.
+ * points move, or the walks get long, the columns are scanned again, and where bounds cross many points the
+ * sums are added up again.  All ways find the same points and sums, since these are exact.
  *
  * The sums also know the cost.  About the bound's own value v, which minimises it,
  *		sum w |x - v|  =  sided - v (W - 2 below),
@@ -87,9 +87,10 @@ typedef struct clu_medians
 
 	/* bounds are walked by groups of clusters in a column */
 	int		groups;
-	int	   *next;	/* d * groups: the next cluster of the group */
-	size_t *steps;	/* d * groups: in its walks so far */
-	size_t	walked; /* steps of all, in the last refit */
+	int	   *next;	 /* d * groups: the next cluster of the group */
+	size_t *steps;	 /* d * groups: in its walks so far */
+	size_t *settled; /* d * groups: points that it crossed in this refit */
+	size_t	walked;	 /* steps of all, in the last refit */
 } clu_medians;
 
 void clu_medians_layout(clu_medians *medians, clu_arena *arena, const clu_points *points, int k,
@@ -121,6 +122,7 @@ bool clu_medians_empty(const clu_medians *medians, int c);
 clu_dd clu_medians_refit(clu_medians *medians, const uint32_t *label, double *center, double *size,
 						 clu_team *team, const clu_interrupt *interrupt);
 
+extern const clu_task clu_fix_weights_task;
 extern const clu_task clu_scan_column_task;
 extern const clu_task clu_add_sided_task;
 extern const clu_task clu_walk_task;

@@ -106,6 +106,7 @@ clu_points_layout(clu_points *points, clu_arena *arena, const clu_rows *rows, si
 	}
 	if (points->collapse != NULL)
 		points->collapse->member = member;
+	points->in_files = false;
 	points->n = distinct;
 	points->d = rows->d;
 	points->width = rows->width;

@@ -80,6 +80,7 @@ typedef struct clu_points
 	size_t	n;
 	int		d;
 	int		width;
+	bool	in_files;	  /* looking up single ones takes long */
 	double	rows;		  /* rows that the points stand for (see clu_points_collapse) */
 	double	total_weight; /* of the scaled weights */
 	double	unit;		  /* a value times unit is the value that came in */

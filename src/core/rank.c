@@ -5,15 +5,21 @@
  * Doubles as ordered bits have 64 of them, mostly the same ones at the top.  Of every column the
  * least value's bits are taken away, and of what is left the upper 32 bits are the key.  All keys
  * are made in one reading of the points, in the place where the order will be.  Points whose keys
- * agree though their values may not are few, and are sorted by the lower bits afterwards.
+ * agree though their values may not are sorted by the lower bits afterwards.  Few such points are
+ * looked up.  Where there are many (values on both sides of 0 have nearly all exponents there are,
+ * which takes up eleven of the 32 bits), the lower bits of all points are put where the keys were: values looked up in
+ * no order would each be a cache miss, or a page to be read, the lower bits of one column are not.
  */
 #include "rank.h"
 
 #include <string.h>
 
 #define CHECK_KEYS 16384  /* of light work between two checks for interrupts */
-#define CHECK_LOOKUPS 256 /* of groups of equal keys likewise */
+#define CHECK_LOOKUPS 256 /* of what lies anywhere: each may touch another page */
 #define SHORT_COLUMN 192  /* below, insertion is faster than counting digits */
+
+/* With more points of the same key than that, reading all points once is faster than looking them up. */
+#define MANY_TIES(n) ((n) / 64)
 
 /* Less than so many values are not worth asking others for help. */
 #define WORTH_SHARING 100000
@@ -39,6 +45,12 @@ clu_ranks_layout(clu_ranks *ranks, clu_arena *arena, const clu_points *points, i
 		CLU_TAKE(arena, member->most, d);
 		CLU_TAKE(arena, member->row, d);
 	}
+}
+
+static uint32_t *
+column_of(const clu_ranks *ranks)
+{
+	return ranks->order + (size_t) ranks->column * ranks->points->n;
 }
 
 /* ---- keys ---- */
@@ -148,99 +160,36 @@ make_keys(clu_ranks *ranks, clu_team *team, const clu_interrupt *interrupt)
 	clu_team_run(helpers, CLU_JOB_RANK_KEYS, ranks, clu_points_shares(ranks->points), interrupt);
 }
 
-/* ---- sorting ---- */
+/* ---- few points ---- */
 
-/* Insertion, for few points; equal values stay in their order. */
+/* Insertion; equal values stay in their order. */
 static void
-sort_few(const clu_ranks *ranks, int column, uint32_t *index, size_t n)
+rank_short_column(const clu_ranks *ranks)
 {
-	for (size_t i = 1; i < n; i++)
-	{
-		size_t	 at = i;
-		uint32_t point = index[i];
-		double	 value = clu_value(ranks->points, point, column);
+	uint32_t *index = column_of(ranks);
 
-		for (; at > 0 && clu_value(ranks->points, index[at - 1], column) > value; at--)
+	for (uint32_t point = 0; point < ranks->points->n; point++)
+	{
+		size_t at = point;
+		double value = clu_value(ranks->points, point, ranks->column);
+
+		for (; at > 0 && clu_value(ranks->points, index[at - 1], ranks->column) > value; at--)
 			index[at] = index[at - 1];
 		index[at] = point;
 	}
 }
 
-/* The points of sorted words. */
+/* ---- words of a column ---- */
+
 static void
-read_words(const uint64_t *sorted, uint32_t *index, size_t n, const clu_interrupt *interrupt)
+words_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	for (size_t i = 0; i < n; i++)
-	{
-		index[i] = (uint32_t) sorted[i];
-		if (i % CHECK_KEYS == 0)
-			clu_check(interrupt);
-	}
-}
+	const clu_ranks *ranks = work;
+	const uint32_t	*key = column_of(ranks);
+	size_t			 end = clu_share_first(ranks->points->n, item + 1);
 
-/* Sort points with the same key by what the key leaves out. */
-static void
-sort_same_key(const clu_ranks *ranks, uint32_t *index, size_t n, clu_word_list *scratch,
-			  const clu_interrupt *interrupt)
-{
-	uint64_t least = ranks->least[ranks->column];
-	uint64_t rest = (UINT64_C(1) << ranks->shift[ranks->column]) - 1;
-
-	if (n < SHORT_COLUMN)
-	{
-		sort_few(ranks, ranks->column, index, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-	{
-		uint64_t bits = clu_ordered_bits(clu_value(ranks->points, index[i], ranks->column)) - least;
-
-		scratch->word[i] = (bits & rest) << 32 | index[i];
-		if (i % CHECK_KEYS == 0)
-			clu_check(interrupt);
-	}
-	read_words(clu_words_sort(scratch, n, interrupt), index, n, interrupt);
-}
-
-/* Sort words of the column, which no others share a key with, and put their points into its order. */
-static void
-sort_words(const clu_ranks *ranks, clu_word_list *words, uint32_t *index, size_t n,
-		   const clu_interrupt *interrupt)
-{
-	bool complete = ranks->shift[ranks->column] == 0; /* the keys are all of the values */
-	const uint64_t *sorted = clu_words_sort(words, n, interrupt);
-	size_t			same = 0;
-
-	read_words(sorted, index, n, interrupt);
-	for (size_t first = 0, end; first < n && !complete; first = end)
-	{
-		for (end = first + 1; end < n && sorted[end] >> 32 == sorted[first] >> 32;)
-			end++;
-		/* the words are written up to end - first, and read again from end on */
-		if (end > first + 1)
-			sort_same_key(ranks, index + first, end - first, words, interrupt);
-
-		/* values are looked up all over the points: each may touch another page */
-		if (end > first + 1 && ++same % CHECK_LOOKUPS == 0)
-			clu_check(interrupt);
-		else if (first / CHECK_KEYS != end / CHECK_KEYS)
-			clu_check(interrupt);
-	}
-}
-
-static uint32_t *
-column_of(const clu_ranks *ranks)
-{
-	return ranks->order + (size_t) ranks->column * ranks->points->n;
-}
-
-/* Words of a column, from its keys. */
-static void
-make_words(const clu_ranks *ranks, size_t first, size_t end, const clu_interrupt *interrupt)
-{
-	const uint32_t *key = column_of(ranks);
-
-	for (size_t i = first; i < end; i++)
+	(void) member;
+	for (size_t i = clu_share_first(ranks->points->n, item); i < end; i++)
 	{
 		ranks->words.word[i] = (uint64_t) key[i] << 32 | i;
 		if (i % CHECK_KEYS == 0)
@@ -248,57 +197,190 @@ make_words(const clu_ranks *ranks, size_t first, size_t end, const clu_interrupt
 	}
 }
 
-static void
-words_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+/* A piece of the words, for a member to sort. */
+static clu_word_list
+piece_of(const clu_ranks *ranks, size_t number, int member, size_t *first, size_t *n)
 {
-	const clu_ranks *ranks = work;
-
-	(void) member;
-	make_words(ranks, clu_share_first(ranks->points->n, item),
-			   clu_share_first(ranks->points->n, item + 1), interrupt);
+	if (ranks->pieces == 1)
+	{
+		*first = 0;
+		*n = ranks->points->n;
+		return ranks->words;
+	}
+	*first = ranks->words.parting->first[number];
+	*n = clu_words_in_piece(&ranks->words, number);
+	return clu_words_piece(&ranks->words, number, member);
 }
 
+/* How many of the words have the same key as the one before them. */
+static size_t
+count_ties(const uint64_t *word, size_t n, const clu_interrupt *interrupt)
+{
+	size_t tied = 0;
+
+	for (size_t i = 1; i < n; i++)
+	{
+		tied += word[i] >> 32 == word[i - 1] >> 32;
+		if (i % CHECK_KEYS == 0)
+			clu_check(interrupt);
+	}
+	return tied;
+}
+
+/* To where words are to be, if they are elsewhere. */
+static void
+copy_words(uint64_t *to, const uint64_t *from, size_t n, const clu_interrupt *interrupt)
+{
+	for (size_t i = 0; i < n && to != from; i += CHECK_KEYS)
+	{
+		memcpy(to + i, from + i, CLU_MIN(n - i, CHECK_KEYS) * sizeof(uint64_t));
+		clu_check(interrupt);
+	}
+}
+
+/* Put a piece in order by the keys; it ends up in words.word. */
 static void
 rank_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const clu_ranks *ranks = work;
-	clu_word_list	 words = clu_words_piece(&ranks->words, item, member);
-	size_t			 n = clu_words_in_piece(&ranks->words, item);
+	clu_ranks	 *ranks = work;
+	size_t		  first, n;
+	clu_word_list words = piece_of(ranks, item, member, &first, &n);
+	uint64_t	 *to = ranks->words.word + first;
 
-	if (n > 0)
-		sort_words(ranks, &words, column_of(ranks) + ranks->words.parting->first[item], n,
-				   interrupt);
+	ranks->tied[item] = 0;
+	if (n == 0)
+		return;
+	copy_words(to, clu_words_sort(&words, n, interrupt), n, interrupt);
+	if (ranks->shift[ranks->column] > 0)
+		ranks->tied[item] = count_ties(to, n, interrupt);
+}
+
+/* ---- points with the same key ---- */
+
+/* What the key of a point leaves out. */
+static inline uint32_t
+make_rest(const clu_ranks *ranks, size_t point)
+{
+	uint64_t bits = clu_ordered_bits(clu_value(ranks->points, point, ranks->column));
+	int		 shift = ranks->shift[ranks->column];
+
+	return (uint32_t) ((bits - ranks->least[ranks->column]) & ((UINT64_C(1) << shift) - 1));
+}
+
+static void
+rests_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_ranks *ranks = work;
+	uint32_t		*rest = column_of(ranks);
+	size_t			 end = clu_share_first(ranks->points->n, item + 1);
+
+	(void) member;
+	for (size_t i = clu_share_first(ranks->points->n, item); i < end; i++)
+	{
+		rest[i] = make_rest(ranks, i);
+		clu_check_row(interrupt, i, ranks->points->d);
+	}
+}
+
+/* Sort words with the same key by what it leaves out, which takes its place. */
+static void
+sort_ties(const clu_ranks *ranks, clu_word_list *ties, size_t n, const clu_interrupt *interrupt)
+{
+	uint64_t *word = ties->word;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32_t point = (uint32_t) word[i];
+		uint32_t rest = ranks->rests ? column_of(ranks)[point] : make_rest(ranks, point);
+
+		word[i] = (uint64_t) rest << 32 | point;
+		if ((i + 1) % CHECK_LOOKUPS == 0)
+			clu_check(interrupt);
+	}
+	if (n < SHORT_COLUMN)
+	{
+		for (size_t i = 1; i < n; i++)
+		{
+			uint64_t here = word[i];
+			size_t	 at = i;
+
+			for (; at > 0 && word[at - 1] > here; at--)
+				word[at] = word[at - 1];
+			word[at] = here;
+		}
+		return;
+	}
+	copy_words(word, clu_words_sort(ties, n, interrupt), n, interrupt);
+}
+
+static void
+ties_of_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_ranks *ranks = work;
+	size_t			 begin, n;
+	clu_word_list	 words = piece_of(ranks, item, member, &begin, &n);
+	const uint64_t	*word = ranks->words.word + begin;
+	size_t			 looked = 0;
+
+	for (size_t first = 0, end; first < n && ranks->tied[item] > 0; first = end)
+	{
+		clu_word_list ties = {
+			.word = ranks->words.word + begin + first,
+			.spare = ranks->words.spare + begin + first,
+			.count = words.count,
+		};
+
+		for (end = first + 1; end < n && word[end] >> 32 == word[first] >> 32;)
+			end++;
+		if (end > first + 1)
+			sort_ties(ranks, &ties, end - first, interrupt);
+		if (++looked % CHECK_LOOKUPS == 0)
+			clu_check(interrupt);
+	}
+}
+
+static void
+order_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_ranks *ranks = work;
+	uint32_t		*index = column_of(ranks);
+	size_t			 end = clu_share_first(ranks->points->n, item + 1);
+
+	(void) member;
+	for (size_t i = clu_share_first(ranks->points->n, item); i < end; i++)
+	{
+		index[i] = (uint32_t) ranks->words.word[i];
+		if (i % CHECK_KEYS == 0)
+			clu_check(interrupt);
+	}
 }
 
 const clu_task clu_rank_words_task = {words_of_share, NULL};
 const clu_task clu_rank_piece_task = {rank_piece, NULL};
+const clu_task clu_rank_rests_task = {rests_of_share, NULL};
+const clu_task clu_rank_ties_task = {ties_of_piece, NULL};
+const clu_task clu_rank_order_task = {order_of_share, NULL};
 
 /* Replace the keys of a column by its order. */
 static void
 rank_column(clu_ranks *ranks, clu_team *team, const clu_interrupt *interrupt)
 {
-	size_t n = ranks->points->n;
+	size_t	  n = ranks->points->n, shares = clu_shares(n), tied = 0;
+	clu_team *helpers = n >= WORTH_SHARING ? team : NULL;
 
-	if (n < CLU_MANY_WORDS || clu_team_members(team) == 1)
-	{
-		make_words(ranks, 0, n, interrupt);
-		sort_words(ranks, &ranks->words, column_of(ranks), n, interrupt);
-		return;
-	}
-	clu_team_run(team, CLU_JOB_RANK_WORDS, ranks, clu_shares(n), interrupt);
-	clu_words_part(&ranks->words, n, team, interrupt);
-	clu_team_run(team, CLU_JOB_RANK_PIECE, ranks, CLU_WORD_PIECES, interrupt);
-}
-
-/* The same for few points, without keys. */
-static void
-rank_short_column(const clu_ranks *ranks)
-{
-	uint32_t *index = column_of(ranks);
-
-	for (size_t i = 0; i < ranks->points->n; i++)
-		index[i] = (uint32_t) i;
-	sort_few(ranks, ranks->column, index, ranks->points->n);
+	ranks->pieces = n < CLU_MANY_WORDS ? 1 : CLU_WORD_PIECES;
+	clu_team_run(helpers, CLU_JOB_RANK_WORDS, ranks, shares, interrupt);
+	if (ranks->pieces > 1)
+		clu_words_part(&ranks->words, n, helpers, interrupt);
+	clu_team_run(helpers, CLU_JOB_RANK_PIECE, ranks, ranks->pieces, interrupt);
+	for (size_t piece = 0; piece < ranks->pieces; piece++)
+		tied += ranks->tied[piece];
+	ranks->rests = tied > MANY_TIES(n);
+	if (ranks->rests)
+		clu_team_run(helpers, CLU_JOB_RANK_RESTS, ranks, shares, interrupt);
+	if (tied > 0)
+		clu_team_run(helpers, CLU_JOB_RANK_TIES, ranks, ranks->pieces, interrupt);
+	clu_team_run(helpers, CLU_JOB_RANK_ORDER, ranks, shares, interrupt);
 }
 
 void

@@ -53,9 +53,13 @@ typedef enum clu_job
 	CLU_JOB_RANK_RANGES, /* of the columns */
 	CLU_JOB_RANK_KEYS,	 /* of all columns */
 	CLU_JOB_RANK_WORDS,	 /* of a column */
-	CLU_JOB_RANK_PIECE,	 /* a piece of a column */
+	CLU_JOB_RANK_PIECE,	 /* a piece of them, by its keys */
+	CLU_JOB_RANK_RESTS,	 /* what keys leave out */
+	CLU_JOB_RANK_TIES,	 /* words of a piece with the same key, by that */
+	CLU_JOB_RANK_ORDER,	 /* the order from words */
 
 	/* medians (medians.c) */
+	CLU_JOB_FIX_WEIGHTS, /* as fixed point numbers */
 	CLU_JOB_SCAN_COLUMN, /* for the medians of all clusters */
 	CLU_JOB_ADD_SIDED,	 /* points to the sums about the bounds */
 	CLU_JOB_WALK,		 /* bounds of a column to the medians */

@@ -91,7 +91,7 @@ choose_splitters(clu_word_list *words, size_t n, const clu_interrupt *interrupt)
 		words->parting->splitter[piece] = (uint32_t) (sorted[(piece + 1) * SAMPLES] >> 32);
 }
 
-/* The number of splitters that are not above the word. */
+/* The number of splitters that are not above the word; without branches, none of which could be foreseen. */
 static inline size_t
 piece_of(const clu_parting *parting, uint64_t word)
 {
@@ -99,7 +99,7 @@ piece_of(const clu_parting *parting, uint64_t word)
 	size_t	 piece = 0;
 
 	for (size_t step = CLU_WORD_PIECES / 2; step > 0; step /= 2)
-		piece += parting->splitter[piece + step - 1] <= key ? step : 0;
+		piece += step & -(size_t) (parting->splitter[piece + step - 1] <= key);
 	return piece;
 }
 

@@ -210,6 +210,8 @@ make_points(fitting *f, int *clusters)
 	clu_points_layout(points, &arena, &view, distinct, members);
 	check_status(f, clu_points_collapse(points, &order, &view, team, &f->interrupt, &f->error));
 
+	points->in_files = f->room->thrifty;
+
 	/* the rows themselves may have become the points */
 	for (int i = points->x == view.x ? rows : 0; i < ordered; i++)
 		clu_pg_room_leave(f->room, i);

@@ -18,8 +18,8 @@
  */
 #define WRITE_SIZE (32 * 1024)
 
-/* At most 144 MB; but more pieces than the 2048 which a radix sort writes to side by side. */
-#define MOST_FAULTS 2304
+/* At most 128 MB, of which a fault brings 64 kB. */
+#define MOST_FAULTS 2048
 
 /* Addresses cost nothing: far more of them than a fit can use. */
 #define RESERVED_SIZE ((Size) 1 << (sizeof(void *) > 4 ? 40 : 28))
