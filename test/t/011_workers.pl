@@ -1,6 +1,5 @@
 # A fit with parallel workers: they come, fewer come, none, one ends in the middle, the query is
-# cancelled, the fit is above a Gather or in a worker itself.  And more rows than memory: how much
-# of it stays resident.
+# cancelled, the fit is above a Gather or in a worker itself.
 
 use strict;
 use warnings;
@@ -196,30 +195,6 @@ for my $report (@reports)
 	$node->psql('postgres', "SET client_min_messages = notice; SET clustering.progress_interval = 0; $query",
 		stderr => \$stderr);
 	unlike($stderr, qr/NOTICE/, "$name is silent where it's told to be");
-}
-
-# ---- resident memory ----
-
-sub resident_peak
-{
-	my ($settings) = @_;
-	my $out = $node->safe_psql('postgres', <<"END");
-SET clustering.max_parallel_workers = 0; SET max_parallel_workers_per_gather = 0; $settings;
-SELECT length(kmeans_fit(ARRAY[x[1], x[2], x[3], r, r*r, r+x[1], r-x[2], r*x[3]], 5, '{"max_iter": 3}')) > 0
-FROM point, generate_series(1.1, 10) AS s, sqrt(s) AS r;
-SELECT substring(pg_read_file('/proc/' || pg_backend_pid() || '/status') FROM 'VmHWM:\\s+(\\d+)');
-END
-	return (split /\n/, $out)[-1] / 1024;
-}
-
-SKIP:
-{
-	skip 'no /proc to see resident memory in', 1 unless -r '/proc/self/status';
-	my ($large, $small) = (resident_peak("SET work_mem = '2GB'"), resident_peak("SET work_mem = '4MB'"));
-
-	note("resident at most: $large MB in memory, $small MB with work_mem = 4MB");
-	cmp_ok($small, '<', 250, 'resident memory stays small with rows in files');
-	cmp_ok($small, '<', $large / 1.3, '... much smaller than with rows in memory');
 }
 
 $node->stop;
