@@ -14,9 +14,11 @@
 
 /*
  * Bytes written at a time.  The kernel may keep them as one piece of its cache, and a fault makes
- * a whole piece resident: so pieces are small.
+ * a whole piece resident: so pieces are small where little is to be resident, and large elsewhere,
+ * which saves faults.
  */
-#define WRITE_SIZE (32 * 1024)
+#define SMALL_PIECE (32 * 1024)
+#define LARGE_PIECE (1024 * 1024)
 
 /* At most 128 MB, of which a fault brings 64 kB. */
 #define MOST_FAULTS 2048
@@ -50,12 +52,12 @@ clu_pg_file_open(bool by_context)
 	return file;
 }
 
-void
-clu_pg_file_append(clu_pg_file *file, const void *data, Size size)
+static void
+append(clu_pg_file *file, const void *data, Size size, Size most)
 {
 	for (Size done = 0, piece; done < size; done += piece)
 	{
-		piece = Min(size - done, WRITE_SIZE);
+		piece = Min(size - done, most);
 		CHECK_FOR_INTERRUPTS();
 		errno = 0;
 		if (FileWrite(file->file, (char *) data + done, (int) piece, (off_t) file->size,
@@ -72,6 +74,12 @@ clu_pg_file_append(clu_pg_file *file, const void *data, Size size)
 }
 
 void
+clu_pg_file_append(clu_pg_file *file, const void *data, Size size)
+{
+	append(file, data, size, SMALL_PIECE);
+}
+
+void
 clu_pg_file_close(clu_pg_file *file)
 {
 	if (file->file > 0)
@@ -81,13 +89,13 @@ clu_pg_file_close(clu_pg_file *file)
 
 /* A file of zeros: every page of it is there. */
 static clu_pg_file *
-open_zeros(Size size)
+open_zeros(Size size, Size piece)
 {
 	clu_pg_file *file = clu_pg_file_open(false);
-	char		*zeros = palloc0(WRITE_SIZE);
+	char		*zeros = palloc0(Min(size, piece));
 
 	while (file->size < size)
-		clu_pg_file_append(file, zeros, Min(size - file->size, WRITE_SIZE));
+		append(file, zeros, Min(size - file->size, piece), piece);
 	pfree(zeros);
 	return file;
 }
@@ -199,12 +207,18 @@ clu_pg_room_map(clu_pg_room *room, clu_pg_file *file)
 	return map_file(room, file, false);
 }
 
+static Size
+piece_for(const clu_pg_room *room)
+{
+	return room->thrifty ? SMALL_PIECE : LARGE_PIECE;
+}
+
 char *
 clu_pg_room_copy(clu_pg_room *room, const void *data, Size size)
 {
 	clu_pg_file *file = clu_pg_file_open(false);
 
-	clu_pg_file_append(file, data, size);
+	append(file, data, size, piece_for(room));
 	return map_file(room, file, true);
 }
 
@@ -218,7 +232,7 @@ clu_pg_room_arena(clu_pg_room *room, clu_arena *arena)
 		clu_pg_arena(arena, CurrentMemoryContext);
 		return;
 	}
-	arena->base = map_file(room, open_zeros(arena->used + 1), true);
+	arena->base = map_file(room, open_zeros(arena->used + 1, piece_for(room)), true);
 	arena->used = 0;
 }
 
