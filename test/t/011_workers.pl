@@ -105,9 +105,9 @@ $fit->{run}->finish;
 ok($node->poll_query_until('postgres', $workers_there, '0'), 'the leader is ended: so are the workers');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', '... and its files');
 
-# An error on the side of the leader.
+# An error on the side of the leader.  PostgreSQL 18 puts the name into quotes.
 $fit = fit_in_background("SET temp_file_limit = '3MB'; SET work_mem = '64kB'", $long);
-check_end('no room', $fit, qr/temporary file size exceeds temp_file_limit/);
+check_end('no room', $fit, qr/temporary file size exceeds "?temp_file_limit/);
 
 # ---- the same model, whoever comes ----
 
