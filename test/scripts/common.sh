@@ -112,7 +112,7 @@ prepare_machine() {
 	# shellcheck disable=SC2046 # words are packages
 	install_packages $(missing_packages "$version")
 	# shellcheck disable=SC2046 # or nothing; clang itself comes with the server's development files
-	install_packages $(missing_fuzzer)
+	[ -n "${BRIEF:-}" ] || install_packages $(missing_fuzzer)
 	pg_config=$(command -v "${PG_CONFIG:-/usr/lib/postgresql/$version/bin/pg_config}") ||
 		die "no such program: $PG_CONFIG"
 	[ -e "$("$pg_config" --includedir-server)/postgres.h" ] ||

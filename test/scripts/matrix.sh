@@ -48,8 +48,8 @@ can_make_systems() {
 prepare() {
 	make_root
 	copy_sources
-	in_root bash -c "cd /root/clustering && . test/scripts/common.sh
-		[ -n \"\$(installed_server)\" ] || install_packages postgresql-$version
+	in_root env ${BRIEF:+BRIEF="$BRIEF"} bash -c "cd /root/clustering && . test/scripts/common.sh
+		[ -n \"\$(installed_server)\" ] || install_packages \$(missing_packages $version)
 		prepare_machine"
 }
 
