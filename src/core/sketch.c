@@ -13,6 +13,8 @@
 #include "random.h"
 
 #define BYTE_ORDER_MARK UINT32_C(0x01020304)
+#define CHECK_ENTRIES \
+	64 /* merged between two checks for interrupts: each may move the order of all */
 
 static const char magic[8] = {'c', 'l', 'u', 's', 'k', 'e', 't', '\0'};
 
@@ -267,7 +269,7 @@ clu_sketch_skip(void *sketch, int64_t rows)
 }
 
 void
-clu_sketch_merge(void *sketch, const void *other)
+clu_sketch_merge(void *sketch, const void *other, const clu_interrupt *interrupt)
 {
 	clu_sketch_header		*header = sketch;
 	const clu_sketch_header *others = other;
@@ -281,6 +283,8 @@ clu_sketch_merge(void *sketch, const void *other)
 		const clu_sketch_entry *from = entry_at(other, order_of(other)[i]);
 		clu_sketch_entry	   *to = entry_of(sketch, from->key, from + 1);
 
+		if (i % CHECK_ENTRIES == 0)
+			clu_check(interrupt);
 		if (to == NULL)
 		{
 			header->left_out++;

@@ -68,7 +68,7 @@ bool clu_sketch_same_kind(const void *a, const void *b);
 /* Add a row (with 0 for -0); rows that cost nothing are only counted. */
 void clu_sketch_add(void *sketch, const void *row, double cost, double weight);
 void clu_sketch_skip(void *sketch, int64_t rows);
-void clu_sketch_merge(void *sketch, const void *other);
+void clu_sketch_merge(void *sketch, const void *other, const clu_interrupt *interrupt);
 
 static inline const clu_sketch_header *
 clu_sketch_head(const void *sketch)

@@ -266,7 +266,7 @@ clustering_sketch_combine(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("samples of different kinds can't be combined"),
 						errhint("All points must have the same number of dimensions.")));
-	clu_sketch_merge(clu_pg_state(a), clu_pg_state(b));
+	clu_sketch_merge(clu_pg_state(a), clu_pg_state(b), &clu_pg_interrupt);
 	PG_RETURN_BYTEA_P(a);
 }
 

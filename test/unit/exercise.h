@@ -691,7 +691,7 @@ exercise_sketch(const uint8_t *bytes, size_t length)
 	}
 	other = exercise_copy(sketch, length);
 	if (accepted && clu_sketch_head(sketch)->d > 0)
-		clu_sketch_merge(sketch, other);
+		clu_sketch_merge(sketch, other, NULL);
 	for (uint32_t i = 0; accepted && i < clu_sketch_head(sketch)->listed; i++)
 		(void) clu_sketch_row(sketch, i, &weight);
 	free(other);

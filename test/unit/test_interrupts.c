@@ -8,6 +8,8 @@
 #include "problems.h"
 
 #include "merge.h"
+#include "rank.h"
+#include "sketch.h"
 #include "step.h"
 
 #include <setjmp.h>
@@ -234,7 +236,6 @@ test_often_enough(void)
 		{"many rows", 200000 / SLOWER, 2, 3, false, false},
 		{"many equal rows", 400000 / SLOWER, 3, 4, true, true},
 		{"wide rows", 40, 16000 / SLOWER, 8, false, false},
-		{"short columns", 190, 6000 / SLOWER, 18, false, false},
 		{"many clusters", 10000 / SLOWER, 2, 4000 / SLOWER, false, false},
 	};
 	static const shape large[] = {
@@ -287,13 +288,39 @@ test_runs(void)
 	free_rows(&rows);
 }
 
+/* Of points that are so few that a column is no work, all columns are some. */
+static void
+test_short_columns(void)
+{
+	watch		  w = {.last = 0};
+	clu_interrupt interrupt = {look_at_watch, &w};
+	clu_rows	  rows = make_rows(190, 6000 / SLOWER, 8);
+	clu_points	  points = {.x = (void *) rows.x, .n = rows.n, .d = rows.d, .width = 8, .unit = 1};
+	clu_word_list scratch = {NULL};
+	clu_arena	  arena = {NULL, 0};
+	clu_ranks	  ranks;
+	void		 *memory;
+
+	for (size_t i = 0; i < rows.n * (size_t) rows.d; i++)
+		set_value(&rows, i / (size_t) rows.d, (int) (i % (size_t) rows.d), (double) random_bits());
+	clu_ranks_layout(&ranks, &arena, &points, 1);
+	memory = test_memory(arena.used);
+	arena = (clu_arena) {memory, 0};
+	clu_ranks_layout(&ranks, &arena, &points, 1);
+	w.last = cpu_ms();
+	clu_ranks_sort(&ranks, &points, &scratch, NULL, &interrupt);
+	test_watched("short columns", &w);
+	free(memory);
+	free_rows(&rows);
+}
+
 /* Most of them change places in one long cycle. */
 static void
 test_rows_in_place(void)
 {
 	watch		  w = {.last = 0};
 	clu_interrupt interrupt = {look_at_watch, &w};
-	clu_rows	  rows = {.n = 1500000 / SLOWER, .d = 1024, .width = CLU_PACKED, .movable = true};
+	clu_rows	  rows = {.n = 700000 / SLOWER, .d = 1024, .width = CLU_PACKED, .movable = true};
 	uint64_t	 *bits = test_memory(rows.n * clu_row_size(rows.d, rows.width));
 	clu_arena	  arena = {NULL, 0};
 	clu_order	  order;
@@ -330,7 +357,7 @@ test_large_state(void)
 {
 	watch		  w = {.last = 0};
 	clu_interrupt interrupt = {look_at_watch, &w};
-	int			  k = 1000, d = (int) number_of_cases(200, 1000);
+	int			  k = 1000, d = (int) number_of_cases(100, 1000);
 	clu_model	  model = {.algorithm = CLU_KMEDIANS, .k = k, .d = d};
 	clu_step	  step = {.interrupt = &interrupt};
 	clu_arena	  arena = {NULL, 0};
@@ -366,6 +393,36 @@ test_large_state(void)
 	free(state);
 	free(memory);
 	free(parameter);
+}
+
+static void *
+new_sample(int64_t first, uint32_t most)
+{
+	void *sketch = test_memory(clu_sketch_size(1, 8, most));
+
+	clu_sketch_clear(sketch, 1, 8, most, 1);
+	for (int64_t i = 0; i < most; i++)
+	{
+		double row = (double) (first + i);
+
+		clu_sketch_add(sketch, &row, 1, 1);
+	}
+	return sketch;
+}
+
+static void
+test_samples(void)
+{
+	watch		  w = {.last = 0};
+	clu_interrupt interrupt = {look_at_watch, &w};
+	uint32_t	  most = 60000;
+	void		 *sketch = new_sample(0, most), *other = new_sample(most, most);
+
+	w.last = cpu_ms();
+	clu_sketch_merge(sketch, other, &interrupt);
+	test_watched("large samples", &w);
+	free(other);
+	free(sketch);
 }
 
 /* ---- jumps ---- */
@@ -421,7 +478,9 @@ main(void)
 {
 	test_often_enough();
 	test_runs();
+	test_short_columns();
 	test_rows_in_place();
+	test_samples();
 	if (SLOWER == 1)
 		test_large_state();
 	test_jumps();

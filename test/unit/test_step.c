@@ -268,7 +268,7 @@ sketch_of(const double *x, int n, int d, uint32_t most, int parts)
 		clu_sketch_add(part[random_below((uint64_t) parts)], x + i * d, 1, i % 3 == 0 ? 0.7 : 1);
 	for (int p = parts - 1; p > 0; p--)
 	{
-		clu_sketch_merge(part[p - 1], part[p]);
+		clu_sketch_merge(part[p - 1], part[p], NULL);
 		free(part[p]);
 	}
 	return part[0];
