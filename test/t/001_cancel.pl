@@ -187,11 +187,12 @@ for my $call (@calls)
 {
 	interrupt($call) for 1 .. 3;
 }
-my ($memory, $resident) = ($session->memory, $session->process('VmRSS'));
+my ($memory, $resident, $addresses) = ($session->memory, $session->process('VmRSS'), $session->process('VmSize'));
 ($cancelled, @late) = (0);
 interrupt($calls[ rand @calls ]) for 1 .. $interruptions;
 my $more = $session->memory - $memory;
 my $more_resident = ($session->process('VmRSS') // 0) - ($resident // 0);
+my $more_addresses = ($session->process('VmSize') // 0) - ($addresses // 0);
 
 @late = sort { $a <=> $b } @late;
 note(sprintf('%d of %d were interrupted; late by %.0f ms in the median, %.0f at most; memory contexts grew by %d bytes, the process by %d kB',
@@ -199,6 +200,8 @@ note(sprintf('%d of %d were interrupted; late by %.0f ms in the median, %.0f at 
 cmp_ok($cancelled, '>', $interruptions / 4, 'fits were interrupted in the middle');
 cmp_ok($more, '<=', 65536, 'the memory contexts are what they were');
 cmp_ok($more_resident, '<', 65536, 'and so is the process, but for what the C library keeps');
+cmp_ok($more_addresses, '<', 262144, 'nothing is mapped that was not');
+ok(!(grep { (readlink($_) // '') =~ /pgsql_tmp/ } glob("/proc/$session->{pid}/fd/*")), 'and no temporary file is open');
 cmp_ok($late[ @late / 2 ] // 0, '<', $promised, "most are answered within $promised ms");
 is($session->ask('SELECT count(*) FROM pg_ls_tmpdir();'), '0', 'no temporary files are left');
 is($session->ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker';"), '0', 'nor workers');

@@ -65,9 +65,9 @@ CREATE FUNCTION wrong_clusters(m bytea, algorithm text) RETURNS text LANGUAGE sq
 	members AS (SELECT label AS cluster, sum(w) AS w FROM labelled GROUP BY label),
 	columns AS (
 		SELECT l.label AS cluster, j, sum(l.w) AS w, sum(l.w * exact(v)) AS total,
-			max(max(abs(exact(v)))) OVER (PARTITION BY j) AS largest, max(exact(c.center[j])) AS center,
-			sum(l.w) FILTER (WHERE v < c.center[j]) AS below, sum(l.w) FILTER (WHERE v > c.center[j]) AS above
-		FROM labelled AS l JOIN clusters AS c ON c.cluster = l.label, unnest(l.x) WITH ORDINALITY AS u (v, j)
+			max(max(abs(exact(v)))) OVER (PARTITION BY j) AS largest, max(exact(e)) AS center,
+			sum(l.w) FILTER (WHERE v < e) AS below, sum(l.w) FILTER (WHERE v > e) AS above
+		FROM labelled AS l JOIN clusters AS c ON c.cluster = l.label, unnest(l.x, c.center) WITH ORDINALITY AS u (v, e, j)
 		GROUP BY l.label, j)
 	SELECT CASE
 		WHEN (SELECT NOT bool_and(near(own, least, least)) FROM nearest) THEN 'labels are not nearest'
@@ -113,9 +113,10 @@ CREATE FUNCTION wrong_step(m bytea) RETURNS text LANGUAGE sql AS $$
 	WITH columns AS (
 		SELECT label, j, sum(w * exact(v)) / sum(w) AS mean, max(max(abs(exact(v)))) OVER (PARTITION BY j) AS largest
 		FROM (SELECT x, exact(w) AS w, cluster_predict(two('kmeans'), x) AS label FROM good) AS l, unnest(x) WITH ORDINALITY AS u (v, j)
-		GROUP BY label, j)
-	SELECT CASE WHEN count(DISTINCT label) = 2 AND NOT bool_and(near(exact(center[j]), mean, largest)) THEN 'centers of a step' END
-	FROM columns JOIN cluster_components(m) ON cluster = label
+		GROUP BY label, j),
+	centers AS (SELECT cluster AS label, j, e FROM cluster_components(m), unnest(center) WITH ORDINALITY AS u (e, j))
+	SELECT CASE WHEN count(DISTINCT label) = 2 AND NOT bool_and(near(exact(e), mean, largest)) THEN 'centers of a step' END
+	FROM columns JOIN centers USING (label, j)
 $$;
 
 -- "right", what is wrong, or the SQLSTATE
