@@ -155,7 +155,7 @@ build/bench/peak: test/bench/peak.c $(wildcard src/core/*.c) $(CORE_HEADERS) Mak
 
 # ---- everything, on a machine that has nothing but make ----
 
-.PHONY: test matrix check-assertions check-valgrind demo bench
+.PHONY: test matrix check-assertions check-sanitizers demo bench
 test:
 	@test/scripts/sandbox.sh test/scripts/run-tests.sh
 
@@ -166,8 +166,8 @@ matrix:
 check-assertions:
 	@test/scripts/checked-server.sh assertions
 
-check-valgrind:
-	@test/scripts/checked-server.sh valgrind
+check-sanitizers:
+	@test/scripts/checked-server.sh sanitizers
 
 demo:
 	@test/scripts/sandbox.sh test/demo/demo.sh
