@@ -116,7 +116,7 @@ sum_exp(const double *a, size_t n, double largest, double *out)
 	for (; i + LANES <= n; i += LANES)
 	{
 		for (int j = 0; j < LANES; j++)
-			lanes[j] = clu_exp_inline(a[i + (size_t) j] - largest);
+			lanes[j] = clu_exp_negative(a[i + (size_t) j] - largest);
 		for (int j = 0; j < LANES; j++)
 			sum[j] += lanes[j];
 		if (out != NULL)
@@ -124,7 +124,7 @@ sum_exp(const double *a, size_t n, double largest, double *out)
 	}
 	for (int j = 0; i < n; i++, j++)
 	{
-		double term = clu_exp_inline(a[i] - largest);
+		double term = clu_exp_negative(a[i] - largest);
 
 		sum[j] += term;
 		if (out != NULL)
@@ -195,5 +195,5 @@ clu_softmax(double *a, size_t n, double *log_sum)
 	sum = sum_exp(a, n, largest, a);
 	*log_sum = largest + clu_log_inline(sum);
 	for (size_t i = 0; i < n; i++)
-		a[i] /= sum;
+		a[i] *= 1 / sum;
 }

@@ -10,7 +10,8 @@
  * instruction set; each lane gives the bits of the scalar function.
  *
  * Compile with -ffp-contract=off.  Errors are below 0.75 ulp (exp; 0.85 where the result is
- * denormal) and 0.75 ulp (log); test/unit/test_elementary.c measures them and pins the bits.
+ * denormal), 1 ulp (clu_exp_negative) and 0.75 ulp (log); test/unit/test_elementary.c measures
+ * them and pins the bits.
  *
  * How they work is told in elementary.c.
  */
@@ -122,6 +123,24 @@ clu_exp_inline(double x)
 	value = value * clu_bits_double(clu_double_bits(e1) << 52) *
 			clu_bits_double(clu_double_bits(e2) << 52);
 	return clu_bits_double(clu_double_bits(value) | nan);
+}
+
+/*
+ * exp of a number that isn't above 0, for sums of such: within 1 ulp, and half as dear.  Results
+ * that would be denormal are 0, so that no sum or product with them is slow; NaN stays NaN.
+ */
+static inline double
+clu_exp_negative(double x)
+{
+	const double integer = 0x1.8p52;
+	double		 sum = x * 0x1.71547652b82fep+0 + integer;
+	double		 e = sum - integer;
+	double		 r = (x - e * CLU_LN2_HI) - e * CLU_LN2_LO;
+	double		 value = 1 + (r + clu_exp_tail(r));
+
+	/* the low bits of the sum are those of e: they go to the exponent */
+	value = clu_bits_double(clu_double_bits(value) + (clu_double_bits(sum) << 52));
+	return x < -708 ? 0 : value;
 }
 
 /* log(m) - f + f^2/2 as a multiple of s = f / (2 + f), where f = m - 1 and half = f^2/2 */

@@ -211,7 +211,7 @@ row_exponentials(double *a, int kp, int rows, const double *largest)
 			double	term[8];
 
 			for (int j = 0; j < 8; j++)
-				term[j] = clu_exp_inline(part[j] - most);
+				term[j] = clu_exp_negative(part[j] - most);
 			memcpy(part, term, sizeof(term));
 		}
 	}
@@ -221,8 +221,12 @@ INLINE void
 divide_rows(double *a, int kp, int rows, const double *sum)
 {
 	for (int i = 0; i < rows; i++)
+	{
+		double part = 1 / sum[i];
+
 		for (int c = 0; c < kp; c++)
-			a[(size_t) i * (size_t) kp + (size_t) c] /= sum[i];
+			a[(size_t) i * (size_t) kp + (size_t) c] *= part;
+	}
 }
 
 static void

@@ -106,6 +106,9 @@ test_accuracy(void)
 	check_range("exp", clu_exp, expl, -40, 0, 0.75);
 	check_range("exp", clu_exp, expl, -708, 709.78, 0.75);
 	check_range("exp, denormal results,", clu_exp, expl, -745.13, -708.4, 0.85);
+	check_range("exp of negatives", clu_exp_negative, expl, -0.35, 0, 1);
+	check_range("exp of negatives", clu_exp_negative, expl, -40, 0, 1);
+	check_range("exp of negatives", clu_exp_negative, expl, -708, 0, 1);
 	check_range("log", clu_log, logl, 0.5, 2, 0.75);
 	check_range("log", clu_log, logl, 1 - 1e-6, 1 + 1e-6, 0.501);
 	check_range("log", clu_log, logl, 0.70, 0.72, 0.75);
@@ -135,6 +138,18 @@ test_exp_special(void)
 }
 
 static void
+test_exp_negative_special(void)
+{
+	ok(same(clu_exp_negative(0.0), 1) && same(clu_exp_negative(-0.0), 1), "of 0 and -0 it's 1");
+	ok(same(clu_exp_negative(-1e-17), 1), "of next to nothing too");
+	ok(same(clu_exp_negative(-INFINITY), 0) && same(clu_exp_negative(-1e300), 0),
+	   "of -infinity and huge numbers it's 0");
+	ok(clu_exp_negative(-708) > 0 && same(clu_exp_negative(-708.1), 0),
+	   "what would be denormal is 0");
+	ok(isnan(clu_exp_negative(NAN)), "NaN stays NaN");
+}
+
+static void
 test_log_special(void)
 {
 	ok(same(clu_log(1), 0), "log(1) = 0, not -0");
@@ -154,6 +169,7 @@ static void
 test_monotone(void)
 {
 	bool exp_rises = true;
+	bool negative_rises = true;
 	bool log_rises = true;
 
 	for (int i = 0; i < 200000; i++)
@@ -161,10 +177,13 @@ test_monotone(void)
 		double x = random_between(-720, 700);
 		double y = random_between(0.5, 2);
 
+		negative_rises = negative_rises &&
+						 clu_exp_negative(nextafter(-fabs(x), 0)) >= clu_exp_negative(-fabs(x));
 		exp_rises = exp_rises && clu_exp(nextafter(x, INFINITY)) >= clu_exp(x);
 		log_rises = log_rises && clu_log(nextafter(y, INFINITY)) >= clu_log(y);
 	}
 	ok(exp_rises, "exp never falls from one number to the next");
+	ok(negative_rises, "nor does exp of negatives");
 	ok(log_rises, "log never falls from one number to the next");
 }
 
@@ -237,9 +256,10 @@ test_pinned_bits(void)
 		double y = clu_bits_double(random_bits() % CLU_INFINITY);
 
 		sum = sum * UINT64_C(6364136223846793005) + clu_double_bits(clu_exp(x));
+		sum = sum * UINT64_C(6364136223846793005) + clu_double_bits(clu_exp_negative(-fabs(x)));
 		sum = sum * UINT64_C(6364136223846793005) + clu_double_bits(clu_log(y));
 	}
-	ok(sum == UINT64_C(0x01cb81eabd3fc24c), "the bits are those of every other machine");
+	ok(sum == UINT64_C(0xacf9ca1e6cc58d67), "the bits are those of every other machine");
 	printf("# checksum: 0x%016llx\n", (unsigned long long) sum);
 }
 
@@ -355,6 +375,7 @@ main(void)
 {
 	test_accuracy();
 	test_exp_special();
+	test_exp_negative_special();
 	test_log_special();
 	test_monotone();
 	test_arrays();
