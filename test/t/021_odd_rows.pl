@@ -255,6 +255,9 @@ sub make_case
 	my $harmless = $spoiled eq '' || $spoiled eq 'row' || (exists $options{invalid} && $spoiled =~ /nan|infinity/);
 	my $possible = $k >= 1 && ($k <= keys %distinct || exists $options{allow_fewer});
 
+	# as floats, numbers near 1e9 are mostly the same
+	$possible &&= $kind ne 'offset' || $type ne 'real';
+
 	$expected = 'right' if $harmless && $possible && $weights !~ /wild|bad/ && $kind !~ /extreme|scales/;
 	$expected = 'error' if $spoiled =~ /nan|infinity|empty|matrix/ && !exists $options{invalid} && $weights =~ /none|whole|fractions/;
 	$expected = 'error' if $k < 1 && $n > 0;
