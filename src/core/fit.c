@@ -89,6 +89,14 @@ pass_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	clu_fit	 fit = seen_by_member(all, interrupt);
 	size_t	 block, end;
 
+	if (fit.verbs->whole_shares)
+	{
+		clu_block share = clu_points_share_block(fit.points, item);
+
+		fit.verbs->accumulate(&fit, &share, member);
+		__atomic_fetch_add(&all->seen, share.n, __ATOMIC_RELAXED);
+		return;
+	}
 	for (clu_points_share(fit.points, item, &block, &end); block < end; block++)
 	{
 		clu_block at = clu_points_block(fit.points, block);

@@ -49,6 +49,9 @@ typedef struct clu_verbs
 	 */
 	bool late_objective;
 
+	/* accumulate gets a whole share of the points as one block, and minds interrupts itself. */
+	bool whole_shares;
+
 	/* Divide the memory of the algorithm's own state; fit->state is its root. */
 	void (*layout)(clu_fit *fit, clu_arena *arena);
 

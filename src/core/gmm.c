@@ -42,8 +42,9 @@ layout(clu_fit *fit, clu_arena *arena)
 	CLU_TAKE(arena, state->ridge, (size_t) d);
 	state->members = clu_team_members(fit->team);
 	state->label = NULL;
+	state->owned = NULL;
 	clu_gmm_sums_layout(state, arena, structure, k, d);
-	clu_gmm_tables_layout(state, arena, structure, k, d);
+	clu_gmm_tables_layout(state, arena, fit->points, structure, k, d);
 	clu_gmm_start_layout(fit, state, arena);
 }
 
@@ -333,6 +334,7 @@ reset(clu_fit *fit)
 	clu_gmm *state = fit->state;
 
 	state->last_objective = INFINITY;
+	state->owned = NULL;
 	state->unchanged = false;
 	state->flaws = 0;
 }
@@ -411,6 +413,7 @@ restore(clu_fit *fit)
 
 const clu_verbs clu_gmm_verbs = {
 	.late_objective = true,
+	.whole_shares = true,
 	.layout = layout,
 	.begin = begin,
 	.start = clu_gmm_start,

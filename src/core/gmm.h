@@ -46,13 +46,17 @@ typedef struct clu_gmm_sums
 /* What a member of the team needs for itself. */
 typedef struct clu_gmm_member
 {
-	double *sums;	/* over the share at hand */
-	double *panel;	/* most_panels * 32 * d */
-	double *term;	/* k * most_panels * 32: log terms, then responsibilities */
-	double *weight; /* most_panels * 32 */
-	bool   *active; /* most_panels * k */
+	double *sums;	 /* over the share at hand */
+	double *panel;	 /* most_panels * 32 * d */
+	double *term;	 /* k * most_panels * 32: log terms, then responsibilities */
+	double *largest; /* most_panels * 32: terms */
+	double *weight;	 /* most_panels * 32 */
+	bool   *active;	 /* most_panels * k */
 	double *scratch;
 	double *matrix[3]; /* d * d each */
+
+	uint32_t *order; /* the points of a share, by owners */
+	uint32_t *place; /* k + 1: where those of each owner begin */
 
 	/* of the last refit, and the components that were this member's */
 	bool unchanged;
@@ -73,12 +77,15 @@ typedef struct clu_gmm
 	double *log_root; /* k, or 1 of tied: sums of the logs of the factors' diagonals */
 	double *constant; /* k: log weight less the log of what normalises the density */
 
-	clu_gmm_sums	sums;
-	double			sum_of_sizes;
-	const uint32_t *label;		 /* whose the points are; NULL: the E-step shares them out */
-	int				most_panels; /* that are worked on together */
-	int				members;
-	clu_gmm_member *member;
+	clu_gmm_sums	  sums;
+	double			  sum_of_sizes;
+	const uint32_t	 *label;	   /* whose the points are; NULL: the E-step shares them out */
+	uint32_t		 *owner;	   /* n: whose the points were most, in the last pass */
+	const clu_points *owned;	   /* the points that it is of; NULL: none */
+	bool			  in_order;	   /* points are worked on by owners */
+	int				  most_panels; /* that are worked on together */
+	int				  members;
+	clu_gmm_member	 *member;
 
 	bool   unchanged; /* by the last refit */
 	int	   flaws;	  /* components held up by the floor, in the last refit */
@@ -133,7 +140,8 @@ clu_gmm_second_of(const clu_gmm_sums *shape, double *sums, int c)
 /* ---- gmm_estep.c ---- */
 
 void clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
-void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
+void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, const clu_points *points,
+						   int structure, int k, int d);
 
 /*
  * Verbs as they stand (fit.h).  With labels, these say whose the points are, tables are not made,

@@ -22,6 +22,14 @@
  *
  * A few panels of 32 points are worked on together (kernel_gmm_body.h).  Every sum runs in an
  * order that depends on the points alone.
+ *
+ * Where components are well apart, nearly all of that is for nothing: a point has one
+ * responsibility of 1, the others are 0.  So the points of a share are taken in the order of their
+ * owners, the components which they belonged to most in the pass before.  Then the points of a
+ * panel have the same few components near them: those are computed first, and of the others the
+ * kernels see after a few columns that their terms can't but be too far below to count.  What they
+ * leave out would be 0, so the responsibilities are the same to the bit; only the order of the
+ * sums over points is another one.
  */
 #include "gmm.h"
 
@@ -33,7 +41,7 @@
 #include "linalg.h"
 
 #define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
-#define MOST_PANELS 8
+#define MOST_PANELS 4
 #define MATRIX_WORK 4e6 /* k * d^3 from which a team pays: about a millisecond */
 
 /* ---- memory ---- */
@@ -56,7 +64,8 @@ clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int 
 }
 
 static void
-member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, int k, int d)
+member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, size_t share, int k,
+			  int d)
 {
 	size_t clusters = (size_t) k, dims = (size_t) d;
 	size_t points = (size_t) state->most_panels * CLU_LANES;
@@ -64,16 +73,21 @@ member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, in
 	CLU_TAKE(arena, member->sums, state->sums.count);
 	CLU_TAKE(arena, member->panel, points * dims);
 	CLU_TAKE(arena, member->term, clu_size_product(clusters, points));
+	CLU_TAKE(arena, member->largest, points);
 	CLU_TAKE(arena, member->weight, points);
 	CLU_TAKE(arena, member->active, clusters * (size_t) state->most_panels);
 	CLU_TAKE(arena, member->scratch, 2 * points * (dims + 1));
 	for (int i = 0; i < 3; i++)
 		CLU_TAKE(arena, member->matrix[i], state->matrices ? dims * dims : dims);
+	CLU_TAKE(arena, member->order, share);
+	CLU_TAKE(arena, member->place, clusters + 1);
 }
 
 void
-clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d)
+clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, const clu_points *points, int structure,
+					  int k, int d)
 {
+	size_t share = CLU_MIN(points->n, clu_points_in_share(points));
 	size_t clusters = (size_t) k;
 	size_t factors = structure == CLU_COV_TIED ? 1 : clusters;
 
@@ -81,12 +95,14 @@ clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, in
 	CLU_TAKE(arena, state->factor, clu_size_product(factors, state->sums.width));
 	CLU_TAKE(arena, state->log_root, factors);
 	CLU_TAKE(arena, state->constant, clusters);
+	CLU_TAKE(arena, state->owner, points->n);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
 	for (int m = 0; m < state->members; m++)
 	{
 		clu_gmm_member measured;
 
-		member_layout(state, state->member == NULL ? &measured : &state->member[m], arena, k, d);
+		member_layout(state, state->member == NULL ? &measured : &state->member[m], arena, share, k,
+					  d);
 	}
 }
 
@@ -197,6 +213,8 @@ clu_gmm_prepare(clu_fit *fit)
 	clu_gmm *state = fit->state;
 
 	clear(state);
+	state->in_order = state->label == NULL && state->owned == fit->points;
+	state->owned = state->label == NULL ? fit->points : NULL;
 	if (state->label == NULL)
 		make_tables(fit);
 }
@@ -237,8 +255,9 @@ typedef struct chunk
 	clu_gmm_member		*own;
 	const clu_model		*model;
 	int					 panels;
-	size_t				 first; /* point of the block */
 	size_t				 n;		/* points; the other lanes have weight 0 */
+	const uint32_t		*point; /* their numbers in the block */
+	uint32_t			*owner; /* of the block's points */
 	const clu_interrupt *interrupt;
 } chunk;
 
@@ -276,7 +295,7 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 		for (size_t j = 0; j < 8; j++)
 		{
 			bool   real = i + j < at->n;
-			size_t point = at->first + (real ? i + j : 0);
+			size_t point = at->point[real ? i + j : 0];
 
 			row[j] = (const char *) block->x + point * size;
 			at->own->weight[i + j] = real ? clu_weight(block->w, point) : 0;
@@ -299,31 +318,68 @@ check_component(const chunk *at)
 		clu_check(at->interrupt);
 }
 
+/* The terms of a component for a panel. */
 static void
-compute_terms(const chunk *at)
+compute_terms(const chunk *at, int c, int p)
 {
 	const clu_gmm	*state = at->state;
 	clu_gmm_member	*own = at->own;
 	const clu_model *model = at->model;
-	size_t			 dims = (size_t) model->d;
+	size_t			 dims = (size_t) model->d, lane = (size_t) p * CLU_LANES;
+	const double	*mean = model->center + (size_t) c * dims;
+	const double	*panel = own->panel + lane * dims;
+	double			*out = own->term + (size_t) c * stride_of(state) + lane;
+	const double	*factor =
+		state->factor + (state->sums.pooled ? 0 : (size_t) c * state->sums.width);
 
-	for (int c = 0; c < model->k; c++)
+	if (state->matrices)
+		clu_kernel->gmm_full(panel, model->d, mean, factor, state->constant[c], own->scratch,
+							 own->largest + lane, out);
+	else
+		clu_kernel->gmm_diag(panel, model->d, mean, factor, state->constant[c], own->largest + lane,
+							 out);
+}
+
+/* The components that own the points of a panel, from first to before end. */
+typedef struct owners
+{
+	int first, end;
+} owners;
+
+static owners
+owners_of(const chunk *at, int p)
+{
+	size_t first = (size_t) p * CLU_LANES, last = CLU_MIN(first + CLU_LANES, at->n) - 1;
+
+	if (!at->state->in_order)
+		return (owners) {0, 0};
+	return (owners) {(int) at->owner[at->point[first]], (int) at->owner[at->point[last]] + 1};
+}
+
+/* Those of the owners first: then it's seen early that others are far below. */
+static void
+compute_all_terms(const chunk *at)
+{
+	owners nearest[MOST_PANELS];
+
+	for (int p = 0; p < at->panels; p++)
 	{
-		const double *mean = model->center + (size_t) c * dims;
-		const double *factor =
-			state->factor + (state->sums.pooled ? 0 : (size_t) c * state->sums.width);
+		double *largest = at->own->largest + p * CLU_LANES;
 
-		for (int p = 0; p < at->panels; p++)
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			largest[lane] = -INFINITY;
+		nearest[p] = owners_of(at, p);
+		for (int c = nearest[p].first; c < nearest[p].end; c++)
 		{
-			const double *panel = own->panel + (size_t) p * dims * CLU_LANES;
-			double		 *out = own->term + (size_t) c * stride_of(state) + (size_t) p * CLU_LANES;
-
-			if (state->matrices)
-				clu_kernel->gmm_full(panel, model->d, mean, factor, state->constant[c],
-									 own->scratch, out);
-			else
-				clu_kernel->gmm_diag(panel, model->d, mean, factor, state->constant[c], out);
+			compute_terms(at, c, p);
+			check_component(at);
 		}
+	}
+	for (int c = 0; c < at->model->k; c++)
+	{
+		for (int p = 0; p < at->panels; p++)
+			if (c < nearest[p].first || c >= nearest[p].end)
+				compute_terms(at, c, p);
 		check_component(at);
 	}
 }
@@ -333,17 +389,21 @@ static void
 share_out(const chunk *at)
 {
 	clu_gmm_member *own = at->own;
-	double			log_density[CLU_LANES];
+	double			log_density[CLU_LANES], owner[CLU_LANES];
 	double			sum[8] = {0};
 
 	for (int p = 0; p < at->panels; p++)
 	{
-		const double *w = own->weight + p * CLU_LANES;
+		size_t		  first = (size_t) p * CLU_LANES;
+		const double *w = own->weight + first;
 
-		clu_kernel->gmm_share(own->term + p * CLU_LANES, at->model->k, stride_of(at->state), w,
-							  log_density, own->active + p * at->model->k);
+		clu_kernel->gmm_share(own->term + first, at->model->k, stride_of(at->state), w,
+							  own->largest + first, log_density, owner,
+							  own->active + p * at->model->k);
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			sum[lane % 8] += w[lane] * log_density[lane];
+		for (size_t i = first; i < CLU_MIN(first + CLU_LANES, at->n); i++)
+			at->owner[at->point[i]] = (uint32_t) owner[i - first];
 	}
 	*clu_gmm_sum_of(own->sums) +=
 		((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
@@ -359,7 +419,7 @@ share_by_label(const chunk *at, const uint32_t *label)
 	memset(own->term, 0, k * stride * sizeof(double));
 	for (size_t i = 0; i < at->n; i++)
 	{
-		uint32_t c = label[at->first + i];
+		uint32_t c = label[at->point[i]];
 
 		own->term[c * stride + i] = own->weight[i];
 		own->active[i / CLU_LANES * k + c] = true;
@@ -412,20 +472,44 @@ frame_of(const clu_fit *fit)
 	return fit->points == &state->sample ? &state->identity : &state->frame;
 }
 
+/* The points of a block by their owners, and as they came where these aren't known. */
+static void
+put_in_order(const clu_gmm *state, const clu_block *block, int k, clu_gmm_member *own)
+{
+	const uint32_t *owner = state->owner + block->first;
+
+	if (!state->in_order)
+	{
+		for (size_t i = 0; i < block->n; i++)
+			own->order[i] = (uint32_t) i;
+		return;
+	}
+	memset(own->place, 0, ((size_t) k + 1) * sizeof(uint32_t));
+	for (size_t i = 0; i < block->n; i++)
+		own->place[owner[i] + 1]++;
+	for (int c = 0; c < k; c++)
+		own->place[c + 1] += own->place[c];
+	for (size_t i = 0; i < block->n; i++)
+		own->order[own->place[owner[i]]++] = (uint32_t) i;
+}
+
 void
 clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 {
-	const clu_gmm *state = fit->state;
-	size_t		   size = stride_of(state);
-	size_t		   work = (size_t) fit->model.k * size * state->sums.width, done = 0;
+	const clu_gmm  *state = fit->state;
+	clu_gmm_member *own = &state->member[member];
+	size_t			size = stride_of(state);
+	size_t			work = (size_t) fit->model.k * size * state->sums.width, done = 0;
 
+	put_in_order(state, block, fit->model.k, own);
 	for (size_t first = 0; first < block->n; first += size)
 	{
 		chunk at = {.state = state,
-					.own = &state->member[member],
+					.own = own,
 					.model = &fit->model,
-					.first = first,
 					.n = CLU_MIN(size, block->n - first),
+					.point = own->order + first,
+					.owner = state->owner + block->first,
 					.interrupt = fit->interrupt};
 
 		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);
@@ -434,7 +518,7 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 			share_by_label(&at, state->label + block->first);
 		else
 		{
-			compute_terms(&at);
+			compute_all_terms(&at);
 			share_out(&at);
 		}
 		add_moments(&at);

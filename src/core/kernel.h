@@ -123,22 +123,23 @@ typedef struct clu_kernels
 					  int64_t weight_hi, int64_t weight_lo, bool subtract, int d);
 
 	/*
-	 * Gaussian mixtures.  First, constant - |z|^2/2 for 32 points, z = factor (x - mean) with the
-	 * factor packed by clu_factor_pack, or z = root (x - mean) element by element.  difference is
-	 * scratch, 32 * d.
+	 * Gaussian mixtures.  First, the terms constant - |z|^2/2 for 32 points, z = factor (x - mean)
+	 * with the factor packed by clu_factor_pack, or z = root (x - mean) element by element.
+	 * largest is the largest term of each point so far, and is kept up to date; terms that can't
+	 * but be far below it (gmm_share) may become -infinity.  difference is scratch, 32 * d.
 	 */
 	void (*gmm_full)(const double *panel, int d, const double *mean, const double *factor,
-					 double constant, double *difference, double *out);
+					 double constant, double *difference, double *largest, double *out);
 	void (*gmm_diag)(const double *panel, int d, const double *mean, const double *root,
-					 double constant, double *out);
+					 double constant, double *largest, double *out);
 
 	/*
-	 * From the log terms of 32 points, a[component * stride + lane], to their weights times
-	 * responsibilities in place, and the log density.  Components without any are not active,
-	 * and their terms undefined.
+	 * From the terms of 32 points, a[component * stride + lane], and the largest of each, to their
+	 * weights times responsibilities in place, the log density, and a component with the largest
+	 * term.  Components without any are not active, and their terms undefined.
 	 */
-	void (*gmm_share)(double *a, int k, size_t stride, const double *w, double *log_density,
-					  bool *active);
+	void (*gmm_share)(double *a, int k, size_t stride, const double *w, const double *largest,
+					  double *log_density, double *owner, bool *active);
 
 	/*
 	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with

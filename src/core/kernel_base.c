@@ -2,6 +2,7 @@
  * kernel_base.c
  *		The kernels for any CPU: vectors of 16 bytes, which every compiler target here has.
  */
+#include <stdbool.h>
 #include <string.h>
 
 typedef float	  vf __attribute__((vector_size(16)));
@@ -53,6 +54,14 @@ static inline vd
 vd_blend(vd_mask mask, vd a, vd b)
 {
 	return (vd) ((mask & (vd_mask) a) | (~mask & (vd_mask) b));
+}
+
+static inline bool
+vd_any_less(vd a, vd b)
+{
+	vd_mask less = a < b;
+
+	return (less[0] | less[1]) != 0;
 }
 
 #define vf_store(p, v) memcpy((p), &(v), sizeof(vf))

@@ -82,99 +82,190 @@ factor_rows(const double *difference, int first, const double *factor, const int
 	return factor;
 }
 
-INLINE void
-store_log_terms(double *out, double constant, const vd *squared, const int vectors)
-{
-#pragma GCC unroll 4
-	for (int v = 0; v < vectors; v++)
-	{
-		vd bounded = vd_min(squared[v], vd_set(FARTHEST)); /* and NaN becomes FARTHEST */
-
-		vd_store(out + v * VD_LANES, vd_sub(vd_set(constant), vd_mul(bounded, vd_set(0.5))));
-	}
-}
-
-static void
-gmm_full(const double *panel, int d, const double *mean, const double *factor, double constant,
-		 double *difference, double *out)
-{
-	for (int j = 0; j < d; j++)
-		for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
-			vd_store(difference + j * CLU_LANES + lane,
-					 vd_sub(vd_load(panel + j * CLU_LANES + lane), vd_set(mean[j])));
-	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
-	{
-		const double *row = factor;
-		vd			  squared[GMM_VECTORS];
-		int			  i = 0;
-
-		for (int v = 0; v < GMM_VECTORS; v++)
-			squared[v] = vd_set(0);
-		for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
-			row = factor_rows(difference + lane, i, row, FACTOR_ROWS, squared);
-		if (d - i == 1)
-			factor_rows(difference + lane, i, row, 1, squared);
-		else if (d - i == 2)
-			factor_rows(difference + lane, i, row, 2, squared);
-		else if (d - i == 3)
-			factor_rows(difference + lane, i, row, 3, squared);
-		store_log_terms(out + lane, constant, squared, GMM_VECTORS);
-	}
-}
-
-static void
-gmm_diag(const double *panel, int d, const double *mean, const double *root, double constant,
-		 double *out)
-{
-	for (int lane = 0; lane < CLU_LANES; lane += DIAG_VECTORS * VD_LANES)
-	{
-		vd squared[DIAG_VECTORS];
-
-		for (int v = 0; v < DIAG_VECTORS; v++)
-			squared[v] = vd_set(0);
-		for (int j = 0; j < d; j++)
-		{
-			vd center = vd_set(mean[j]), factor = vd_set(root[j]);
-
-#pragma GCC unroll 4
-			for (int v = 0; v < DIAG_VECTORS; v++)
-			{
-				vd x = vd_load(panel + j * CLU_LANES + lane + v * VD_LANES);
-				vd z = vd_mul(vd_sub(x, center), factor);
-
-				squared[v] = vd_add(squared[v], vd_mul(z, z));
-			}
-		}
-		store_log_terms(out + lane, constant, squared, DIAG_VECTORS);
-	}
-}
-
 /*
- * Log terms of a panel to responsibilities.  Those below 1e-20 of the greatest are made 0: they
- * change nothing and would cost a share in the moments.  Where all of a panel's are far below,
- * they aren't even computed.
+ * Responsibilities below 1e-20 of the greatest are made 0: they change nothing and would cost a
+ * share in the moments.  Where all of a panel's are far below, they aren't even computed.
  */
 #define NEGLIGIBLE 1e-20
 #define FAR_BELOW (-47.0) /* exp of it is less */
 
-/* The terms less their largest; whether any is worth an exp. */
-INLINE bool
-subtract_largest(double *term, const double *largest)
+/* Sums of squares as they count: what is not a number is as far as can be. */
+INLINE vd
+bounded(vd squared)
 {
-	double lanes[VD_LANES];
-	vd	   most = vd_set(-INFINITY);
-	bool   any = false;
+	return vd_min(squared, vd_set(FARTHEST));
+}
+
+/* The sums of squares above which terms are far below the largest so far. */
+INLINE void
+find_limits(double constant, const double *largest, vd *limit, const int vectors)
+{
+#pragma GCC unroll 4
+	for (int v = 0; v < vectors; v++)
+	{
+		vd way = vd_sub(vd_set(constant - FAR_BELOW), vd_load(largest + v * VD_LANES));
+
+		limit[v] = vd_add(way, way);
+	}
+}
+
+/* Whether all of these points are beyond their limits: their sums of squares never fall. */
+INLINE bool
+are_far(const vd *squared, const vd *limit, const int vectors)
+{
+	bool near = false;
+
+#pragma GCC unroll 4
+	for (int v = 0; v < vectors; v++)
+		near |= vd_any_less(bounded(squared[v]), limit[v]);
+	return !near;
+}
+
+/* Every point is judged by itself, so it makes no difference which of them were together. */
+INLINE void
+store_terms(double *out, double *largest, double constant, const vd *squared, const vd *limit,
+			const int vectors)
+{
+#pragma GCC unroll 4
+	for (int v = 0; v < vectors; v++)
+	{
+		vd square = bounded(squared[v]);
+		vd term = vd_sub(vd_set(constant), vd_mul(square, vd_set(0.5)));
+
+		term = vd_select_less(square, limit[v], term, vd_set(-INFINITY));
+		vd_store(out + v * VD_LANES, term);
+		vd_store(largest + v * VD_LANES, vd_max(vd_load(largest + v * VD_LANES), term));
+	}
+}
+
+INLINE void
+store_far(double *out, const int vectors)
+{
+#pragma GCC unroll 4
+	for (int v = 0; v < vectors; v++)
+		vd_store(out + v * VD_LANES, vd_set(-INFINITY));
+}
+
+/* Columns first .. end of the differences from the mean, for GMM_VECTORS vectors of points. */
+INLINE void
+find_differences(const double *panel, const double *mean, int first, int end, double *difference)
+{
+	for (int j = first; j < end; j++)
+#pragma GCC unroll 4
+		for (int v = 0; v < GMM_VECTORS; v++)
+			vd_store(difference + j * CLU_LANES + v * VD_LANES,
+					 vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), vd_set(mean[j])));
+}
+
+/* Rows or columns between two looks at whether the points are far. */
+#define LOOK_AFTER 8
+
+/* For GMM_VECTORS vectors of points. */
+INLINE void
+full_terms(const double *panel, int d, const double *mean, const double *factor, double constant,
+		   double *difference, double *largest, double *out)
+{
+	vd	squared[GMM_VECTORS], limit[GMM_VECTORS];
+	int i = 0;
+
+	for (int v = 0; v < GMM_VECTORS; v++)
+		squared[v] = vd_set(0);
+	find_limits(constant, largest, limit, GMM_VECTORS);
+	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
+	{
+		if (i > 0 && i % LOOK_AFTER == 0 && are_far(squared, limit, GMM_VECTORS))
+		{
+			store_far(out, GMM_VECTORS);
+			return;
+		}
+		find_differences(panel, mean, i, i + FACTOR_ROWS, difference);
+		factor = factor_rows(difference, i, factor, FACTOR_ROWS, squared);
+	}
+	find_differences(panel, mean, i, d, difference);
+	if (d - i == 1)
+		factor_rows(difference, i, factor, 1, squared);
+	else if (d - i == 2)
+		factor_rows(difference, i, factor, 2, squared);
+	else if (d - i == 3)
+		factor_rows(difference, i, factor, 3, squared);
+	store_terms(out, largest, constant, squared, limit, GMM_VECTORS);
+}
+
+static void
+gmm_full(const double *panel, int d, const double *mean, const double *factor, double constant,
+		 double *difference, double *largest, double *out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
+		full_terms(panel + lane, d, mean, factor, constant, difference + lane, largest + lane,
+				   out + lane);
+}
+
+/* Columns first .. end, for DIAG_VECTORS vectors of points. */
+INLINE void
+diag_columns(const double *panel, const double *mean, const double *root, int first, int end,
+			 vd *squared)
+{
+	for (int j = first; j < end; j++)
+	{
+		vd center = vd_set(mean[j]), factor = vd_set(root[j]);
+
+#pragma GCC unroll 4
+		for (int v = 0; v < DIAG_VECTORS; v++)
+		{
+			vd x = vd_load(panel + j * CLU_LANES + v * VD_LANES);
+			vd z = vd_mul(vd_sub(x, center), factor);
+
+			squared[v] = vd_add(squared[v], vd_mul(z, z));
+		}
+	}
+}
+
+INLINE void
+diag_terms(const double *panel, int d, const double *mean, const double *root, double constant,
+		   double *largest, double *out)
+{
+	vd	squared[DIAG_VECTORS], limit[DIAG_VECTORS];
+	int j = 0;
+
+	for (int v = 0; v < DIAG_VECTORS; v++)
+		squared[v] = vd_set(0);
+	find_limits(constant, largest, limit, DIAG_VECTORS);
+	for (; j + LOOK_AFTER < d; j += LOOK_AFTER)
+	{
+		diag_columns(panel, mean, root, j, j + LOOK_AFTER, squared);
+		if (are_far(squared, limit, DIAG_VECTORS))
+		{
+			store_far(out, DIAG_VECTORS);
+			return;
+		}
+	}
+	diag_columns(panel, mean, root, j, d, squared);
+	store_terms(out, largest, constant, squared, limit, DIAG_VECTORS);
+}
+
+static void
+gmm_diag(const double *panel, int d, const double *mean, const double *root, double constant,
+		 double *largest, double *out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += DIAG_VECTORS * VD_LANES)
+		diag_terms(panel + lane, d, mean, root, constant, largest + lane, out + lane);
+}
+
+/* The terms less their largest; whether any is worth an exp.  Where it's 0, this is the owner. */
+INLINE bool
+subtract_largest(double *term, const double *largest, double component, double *owner)
+{
+	bool any = false;
 
 	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
 	{
 		vd less = vd_sub(vd_load(term + lane), vd_load(largest + lane));
 
 		vd_store(term + lane, less);
-		most = vd_max(most, less);
+		vd_store(owner + lane,
+				 vd_select_less(less, vd_set(0), vd_load(owner + lane), vd_set(component)));
+		any |= vd_any_less(vd_set(FAR_BELOW), less);
 	}
-	vd_store(lanes, most);
-	for (int lane = 0; lane < VD_LANES; lane++)
-		any = any || lanes[lane] > FAR_BELOW;
 	return any;
 }
 
@@ -184,7 +275,7 @@ add_exponentials(double *restrict term, double *restrict sum)
 	double value[CLU_LANES];
 
 	for (int lane = 0; lane < CLU_LANES; lane++)
-		value[lane] = clu_exp_inline(term[lane]);
+		value[lane] = clu_exp_negative(term[lane]);
 	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
 	{
 		vd v = vd_load(value + lane);
@@ -196,24 +287,20 @@ add_exponentials(double *restrict term, double *restrict sum)
 }
 
 static void
-gmm_share(double *a, int k, size_t stride, const double *w, double *log_density, bool *active)
+gmm_share(double *a, int k, size_t stride, const double *w, const double *largest,
+		  double *log_density, double *owner, bool *active)
 {
-	double largest[CLU_LANES], sum[CLU_LANES], share[CLU_LANES];
+	double sum[CLU_LANES], share[CLU_LANES];
 
 	for (int lane = 0; lane < CLU_LANES; lane++)
-	{
-		largest[lane] = a[lane];
-		sum[lane] = 0;
-	}
-	for (int c = 1; c < k; c++)
-		for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
-			vd_store(largest + lane,
-					 vd_max(vd_load(largest + lane), vd_load(a + (size_t) c * stride + lane)));
+		sum[lane] = owner[lane] = 0;
 	for (int c = 0; c < k; c++)
 	{
-		active[c] = subtract_largest(a + (size_t) c * stride, largest);
+		double *term = a + (size_t) c * stride;
+
+		active[c] = subtract_largest(term, largest, c, owner);
 		if (active[c])
-			add_exponentials(a + (size_t) c * stride, sum);
+			add_exponentials(term, sum);
 	}
 	for (int lane = 0; lane < CLU_LANES; lane++)
 	{

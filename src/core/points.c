@@ -590,21 +590,28 @@ clu_points_blocks(const clu_points *points)
 	return (points->n + block_size(points) - 1) / block_size(points);
 }
 
-clu_block
-clu_points_block(const clu_points *points, size_t number)
+/* Piece number of those of this size. */
+static clu_block
+piece(const clu_points *points, size_t number, size_t size)
 {
-	size_t	  first = number * block_size(points);
+	size_t	  first = number * size;
 	size_t	  offset = first * clu_row_size(points->d, points->width);
 	clu_block block = {
 		.x = points->x == NULL ? NULL : (const char *) points->x + offset,
 		.w = points->w == NULL ? NULL : points->w + first,
 		.first = first,
-		.n = CLU_MIN(block_size(points), points->n - first),
+		.n = CLU_MIN(size, points->n - first),
 		.d = points->d,
 		.width = points->width,
 	};
 
 	return block;
+}
+
+clu_block
+clu_points_block(const clu_points *points, size_t number)
+{
+	return piece(points, number, block_size(points));
 }
 
 static size_t
@@ -630,4 +637,16 @@ clu_points_share(const clu_points *points, size_t number, size_t *first, size_t 
 
 	*first = number * blocks;
 	*end = CLU_MIN(*first + blocks, clu_points_blocks(points));
+}
+
+size_t
+clu_points_in_share(const clu_points *points)
+{
+	return blocks_in_share(points) * block_size(points);
+}
+
+clu_block
+clu_points_share_block(const clu_points *points, size_t number)
+{
+	return piece(points, number, clu_points_in_share(points));
 }

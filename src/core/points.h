@@ -141,6 +141,10 @@ clu_block clu_points_block(const clu_points *points, size_t number);
 size_t clu_points_shares(const clu_points *points);
 void   clu_points_share(const clu_points *points, size_t number, size_t *first, size_t *end);
 
+/* The same as one block, and the points of a whole one. */
+clu_block clu_points_share_block(const clu_points *points, size_t number);
+size_t	  clu_points_in_share(const clu_points *points);
+
 /* Row i as doubles: either where it lies, or in the caller's buffer of d doubles. */
 static inline const double *
 clu_row(const void *x, int width, size_t i, int d, double *buffer)

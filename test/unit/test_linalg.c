@@ -66,7 +66,8 @@ test_packing(void)
 {
 	static double s[MOST * MOST], f[MOST * MOST], packed[MOST * MOST], columns[MOST * MOST];
 	static double panel[MOST * CLU_LANES], difference[MOST * CLU_LANES];
-	double		  mean[MOST], x[MOST], z[MOST], out[CLU_LANES], log_sum, worst = 0;
+	double		  mean[MOST], x[MOST], z[MOST], largest[CLU_LANES], out[CLU_LANES], log_sum;
+	double		  worst = 0;
 
 	for (int d = 1; d <= MOST; d++)
 	{
@@ -80,7 +81,9 @@ test_packing(void)
 			for (int lane = 0; lane < CLU_LANES; lane++)
 				panel[j * CLU_LANES + lane] = random_normal();
 		}
-		clu_kernel->gmm_full(panel, d, mean, packed, 1, difference, out);
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			largest[lane] = -INFINITY;
+		clu_kernel->gmm_full(panel, d, mean, packed, 1, difference, largest, out);
 		for (int lane = 0; lane < CLU_LANES; lane++)
 		{
 			double squared = 0;
