@@ -46,9 +46,13 @@ member_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bi
 	size_t kp = (size_t) bits->kp;
 
 	CLU_TAKE(arena, member->table, clu_bits_table_size(bits));
+	CLU_TAKE(arena, member->ones, clu_size_product((size_t) bits->k, bits->words * CLU_WORD_BITS));
+	CLU_TAKE(arena, member->whole, (size_t) bits->k);
 	CLU_TAKE(arena, member->size, kp);
 	CLU_TAKE(arena, member->responsibility, clu_size_product(block, kp));
 	CLU_TAKE(arena, member->log_density, block);
+	CLU_TAKE(arena, member->row, block);
+	CLU_TAKE(arena, member->share, block);
 }
 
 static void
@@ -129,6 +133,15 @@ clear_sums(const clu_bits *bits, clu_dd *log_likelihood, double *size)
 }
 
 static void
+clear_ones(const clu_bits *bits, clu_bernoulli_member *own)
+{
+	size_t k = (size_t) bits->k;
+
+	memset(own->ones, 0, k * bits->words * CLU_WORD_BITS * sizeof(double));
+	memset(own->whole, 0, k * sizeof(double));
+}
+
+static void
 clear(clu_bernoulli *state)
 {
 	const clu_bits *bits = &state->bits;
@@ -142,6 +155,8 @@ clear(clu_bernoulli *state)
 		clu_bernoulli_member *member = &state->member[m];
 
 		memset(member->table, 0, clu_bits_table_size(bits) * sizeof(double));
+		member->tabled = false;
+		clear_ones(bits, member);
 		clear_sums(bits, &member->log_likelihood, member->size);
 	}
 }
@@ -214,7 +229,6 @@ expect(const clu_fit *fit, const clu_block *block, clu_bernoulli_member *own)
 	if (!(sum > -INFINITY))
 		place_impossible(fit, block, own);
 	own->log_likelihood = clu_dd_add_double(own->log_likelihood, sum);
-	weigh(own->responsibility, block, (size_t) bits->kp);
 }
 
 /* ---- sums for the M-step ---- */
@@ -261,12 +275,78 @@ unfold(clu_bernoulli *state, double *table)
 	}
 }
 
+/*
+ * What rows have in components that they belong to, and in the others: of all columns, over the
+ * rows with a 1.  The sum over all rows runs in the same order, so that it's equal where all have
+ * a 1, and never less.
+ */
+static void
+unfold_ones(clu_bernoulli *state, clu_bernoulli_member *own)
+{
+	const clu_bits *bits = &state->bits;
+	size_t			kp = (size_t) bits->kp, columns = bits->words * CLU_WORD_BITS;
+
+	for (size_t c = 0; c < (size_t) bits->k; c++)
+		for (size_t j = 0; j < (size_t) bits->d; j++)
+		{
+			double ones = own->ones[c * columns + j];
+
+			state->sums.ones[j * kp + c] += ones;
+			state->sums.zeros[j * kp + c] += own->whole[c] - ones;
+		}
+	clear_ones(bits, own);
+}
+
+/*
+ * A row belongs to a component where its responsibility isn't less than this: what is left out
+ * changes nothing.
+ */
+#define NEGLIGIBLE 1e-20
+
+/* Whether a table is dearer: it costs a row the same whatever it belongs to. */
+static bool
+belong_to_few(const clu_bits *bits, const double *responsibility, size_t rows)
+{
+	size_t count = 0, all = rows * (size_t) bits->kp;
+
+	for (size_t i = 0; i < all; i++)
+		count += responsibility[i] >= NEGLIGIBLE;
+	return 4 * count < all;
+}
+
+static void
+add_by_component(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own,
+				 const clu_interrupt *interrupt)
+{
+	for (int c = 0; c < bits->k; c++)
+	{
+		const double *responsibility = own->responsibility + c;
+		int			  n = 0;
+
+		for (size_t i = 0; i < block->n; i++)
+		{
+			double r = responsibility[i * (size_t) bits->kp];
+
+			own->row[n] = (uint32_t) i;
+			own->share[n] = r * clu_weight(block->w, i);
+			n += r >= NEGLIGIBLE;
+		}
+		clu_kernel->add_ones(block->x, bits->words, own->row, own->share, n,
+							 own->ones + (size_t) c * bits->words * CLU_WORD_BITS);
+		for (int i = 0; i < n; i++)
+			own->whole[c] += own->share[i];
+		clu_check(interrupt);
+	}
+}
+
 static void
 add_to_table(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own,
 			 const clu_interrupt *interrupt)
 {
 	const int in_word = CLU_WORD_BITS / CLU_NIBBLE;
 
+	weigh(own->responsibility, block, (size_t) bits->kp);
+	own->tabled = true;
 	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
 	{
 		int		lanes = clu_bits_lanes(bits, chunk);
@@ -287,6 +367,7 @@ add_to_table(const clu_bits *bits, const clu_block *block, clu_bernoulli_member 
 static void
 add_to_sizes(clu_bernoulli_member *own, const clu_block *block, size_t kp)
 {
+	weigh(own->responsibility, block, kp);
 	for (size_t i = 0; i < block->n; i++)
 		for (size_t c = 0; c < kp; c++)
 			own->size[c] += own->responsibility[i * kp + c];
@@ -301,6 +382,8 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 	expect(fit, block, own);
 	if (state->sizes_only)
 		add_to_sizes(own, block, (size_t) state->bits.kp);
+	else if (belong_to_few(&state->bits, own->responsibility, block->n))
+		add_by_component(&state->bits, block, own, fit->interrupt);
 	else
 		add_to_table(&state->bits, block, own, fit->interrupt);
 }
@@ -316,7 +399,12 @@ collect(clu_fit *fit, int member)
 		for (int c = 0; c < state->bits.kp; c++)
 			state->size[c] += own->size[c];
 	else
-		unfold(state, own->table);
+	{
+		if (own->tabled)
+			unfold(state, own->table);
+		own->tabled = false;
+		unfold_ones(state, own);
+	}
 	clear_sums(&state->bits, &own->log_likelihood, own->size);
 }
 

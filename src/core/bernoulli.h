@@ -87,12 +87,19 @@ typedef struct clu_bits_sums
 typedef struct clu_bernoulli_member
 {
 	/* over the share of the points at hand */
-	double *table; /* sums of responsibilities, by pattern */
-	double *size;  /* kp: sums of responsibilities, for the final figures */
+	double *table;	/* sums of responsibilities, by pattern */
+	bool	tabled; /* there is something in it */
+	double *ones;	/* k * 64 * words: of rows that belong to few components, by column */
+	double *whole;	/* k: and over all of these rows */
+	double *size;	/* kp: sums of responsibilities, for the final figures */
 	clu_dd	log_likelihood;
 
 	double *responsibility; /* of a block, kp doubles a point */
 	double *log_density;	/* of a block */
+
+	/* the rows of a block that belong to a component, and what they have in it */
+	uint32_t *row;
+	double	 *share;
 } clu_bernoulli_member;
 
 typedef struct clu_bernoulli

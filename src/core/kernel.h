@@ -100,6 +100,13 @@ typedef struct clu_kernels
 					const double *from, int kp);
 
 	/*
+	 * For every column of packed rows, add the shares of those among the n listed rows that have a
+	 * 1 in it, row after row.  sum: words * 64.
+	 */
+	void (*add_ones)(const uint64_t *x, size_t words, const uint32_t *row, const double *share,
+					 int n, double *sum);
+
+	/*
 	 * clu_softmax of n vectors of kp doubles, a multiple of 8, where the unused are -infinity; to
 	 * the same bits.  Where all are -infinity the log of the sum is too, and the vector 0.
 	 */

@@ -49,6 +49,20 @@ typedef __m256d vd;
 	_mm256_blendv_pd((otherwise), (then), _mm256_cmp_pd((a), (b), _CMP_LT_OQ))
 #define vd_any_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) != 0)
 
+/* Lanes all ones where a bit is; the first lane has the highest bit. */
+#define LANES(a, b, c, d)      \
+	{                          \
+		-(a), -(b), -(c), -(d) \
+	}
+#define FOUR_LANES(a, b) LANES(a, b, 0, 0), LANES(a, b, 0, 1), LANES(a, b, 1, 0), LANES(a, b, 1, 1)
+
+static const int64_t lanes_of_bits[16][4] __attribute__((aligned(32))) = {
+	FOUR_LANES(0, 0), FOUR_LANES(0, 1), FOUR_LANES(1, 0), FOUR_LANES(1, 1)};
+
+/* x where the lowest bits say so, else 0 */
+#define vd_where(bits, x) \
+	_mm256_and_pd(_mm256_load_pd((const double *) lanes_of_bits[(bits) &15]), (x))
+
 #include "kernel_body.h"
 
 #ifdef __clang__

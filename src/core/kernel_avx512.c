@@ -50,6 +50,18 @@ typedef __m512d vd;
 	_mm512_mask_mov_pd((otherwise), _mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ), (then))
 #define vd_any_less(a, b) (_mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ) != 0)
 
+/* The bits of a byte the other way round: the highest is to be the first lane's. */
+static inline __mmask8
+reversed_byte(uint64_t bits)
+{
+	bits = (bits & 0x55) << 1 | (bits >> 1 & 0x55);
+	bits = (bits & 0x33) << 2 | (bits >> 2 & 0x33);
+	return (__mmask8) ((bits & 0x0f) << 4 | (bits >> 4 & 0x0f));
+}
+
+/* x where the lowest bits say so, else 0 */
+#define vd_where(bits, x) _mm512_maskz_mov_pd(reversed_byte(bits), (x))
+
 #include "kernel_body.h"
 
 #ifdef __clang__

@@ -3,6 +3,7 @@
  *		The kernels for any CPU: vectors of 16 bytes, which every compiler target here has.
  */
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef float	  vf __attribute__((vector_size(16)));
@@ -62,6 +63,15 @@ vd_any_less(vd a, vd b)
 	vd_mask less = a < b;
 
 	return (less[0] | less[1]) != 0;
+}
+
+/* x where the lowest bits say so, the higher one for the first lane, else 0 */
+static inline vd
+vd_where(uint64_t bits, vd x)
+{
+	vd_mask mask = {-(long long) (bits >> 1 & 1), -(long long) (bits & 1)};
+
+	return (vd) (mask & (vd_mask) x);
 }
 
 #define vf_store(p, v) memcpy((p), &(v), sizeof(vf))

@@ -7,11 +7,16 @@
  * first-level cache while all rows of a block pass by.  Tables over eight bits would halve the
  * look-ups, but they leave that cache and lose more than they save.
  *
+ * Where a row belongs to one component or two, its bits are masks instead: for each column, the
+ * row's share in the component or 0 is added to a sum in a register, two operations for the bits
+ * of a vector, a load of the mask, and the addition.
+ *
  * gather is limited by its loads, two a cycle, and by finding out where to load from; scatter by
  * its stores, one a cycle.  A lane adds what a plain loop over the nibbles would add, in the same
  * order, whatever the vector's length and however many rows go side by side.
  */
 #include "elementary.h"
+#include "points.h"
 
 #define PATTERNS 16
 
@@ -126,6 +131,42 @@ scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int 
 		scatter_rows(x, words, n, table, nibbles, 16, from, kp);
 	else
 		scatter_rows(x, words, n, table, nibbles, 8, from, kp);
+}
+
+/* Vectors of columns whose sums stay in registers while the rows pass by. */
+#define ONES_VECTORS 8
+
+/* Of one word, the columns from this one on. */
+INLINE void
+add_ones_of(const uint64_t *x, size_t words, const uint32_t *row, const double *share, int n,
+			int column, double *out)
+{
+	vd sum[ONES_VECTORS];
+
+#pragma GCC unroll 8
+	for (int v = 0; v < ONES_VECTORS; v++)
+		sum[v] = vd_load(out + v * VD_LANES);
+	for (int i = 0; i < n; i++)
+	{
+		uint64_t bits = x[row[i] * words] << column;
+		vd		 value = vd_set(share[i]);
+
+#pragma GCC unroll 8
+		for (int v = 0; v < ONES_VECTORS; v++)
+			sum[v] = vd_add(sum[v], vd_where(bits >> (CLU_WORD_BITS - VD_LANES * (v + 1)), value));
+	}
+#pragma GCC unroll 8
+	for (int v = 0; v < ONES_VECTORS; v++)
+		vd_store(out + v * VD_LANES, sum[v]);
+}
+
+static void
+add_ones(const uint64_t *x, size_t words, const uint32_t *row, const double *share, int n,
+		 double *sum)
+{
+	for (size_t word = 0; word < words; word++, sum += CLU_WORD_BITS)
+		for (int column = 0; column < CLU_WORD_BITS; column += ONES_VECTORS * VD_LANES)
+			add_ones_of(x + word, words, row, share, n, column, sum + column);
 }
 
 /* ---- softmax ---- */

@@ -501,6 +501,7 @@ const clu_kernels KERNEL_TABLE = {
 	.point_nearest = point_nearest,
 	.gather = gather,
 	.scatter = scatter,
+	.add_ones = add_ones,
 	.softmax = softmax,
 	.hamming = hamming,
 	.add_row = add_row,
