@@ -3,7 +3,7 @@
  *		What the parts of Bernoulli mixtures share: the E-step over tables, and the state of a fit.
  *
  * Components are the lanes of vectors, padded to kp, the next multiple of eight.  They are cut
- * into chunks of 16 lanes, the last one of 8 or 16, and the columns into nibbles of four.  A table
+ * into chunks of 16 lanes, the last one of 4, 8, 12 or 16, and the columns into nibbles of four.  A table
  * of one chunk is [nibble][pattern of the four bits][lanes]; tables follow one another by chunk.
  */
 #ifndef CLU_BERNOULLI_H
@@ -35,7 +35,7 @@ size_t clu_bits_table_size(const clu_bits *bits);
 static inline int
 clu_bits_lanes(const clu_bits *bits, int chunk)
 {
-	return CLU_MIN(bits->kp - chunk, CLU_CHUNK);
+	return CLU_MIN((bits->k - chunk + 3) / 4 * 4, CLU_CHUNK);
 }
 
 /* Where the table of the chunk begins whose first component this is. */

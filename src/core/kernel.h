@@ -89,8 +89,8 @@ typedef struct clu_kernels
 						 int groups, double *distance);
 
 	/*
-	 * One word of n packed rows, four bits at a time, against tables of vectors of lanes (8 or
-	 * 16) doubles: table[nibble][16 patterns][lanes].  gather adds what the nibbles of a row
+	 * One word of n packed rows, four bits at a time, against tables of vectors of lanes (4, 8,
+	 * 12 or 16) doubles: table[nibble][16 patterns][lanes].  gather adds what the nibbles of a row
 	 * point at to the row's vector in out, in the order of the nibbles; scatter adds the row's
 	 * vector to each of what they point at, row after row.  Vectors lie kp doubles apart.
 	 */

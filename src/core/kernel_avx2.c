@@ -63,6 +63,29 @@ static const int64_t lanes_of_bits[16][4] __attribute__((aligned(32))) = {
 #define vd_where(bits, x) \
 	_mm256_and_pd(_mm256_load_pd((const double *) lanes_of_bits[(bits) &15]), (x))
 
+/* The eight lanes of two vectors, added up as a tree, and the largest of them. */
+static inline double
+vd_sum_eight(const vd *v)
+{
+	__m256d four = _mm256_add_pd(v[0], v[1]);
+	__m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+static inline double
+vd_max_eight(const vd *v)
+{
+	__m256d four = _mm256_max_pd(v[0], v[1]);
+	__m128d two = _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+
+	return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/* Four lanes are a whole vector. */
+#define vd_load_four(p) vd_load(p)
+#define vd_store_four(p, v) vd_store((p), (v))
+
 #include "kernel_body.h"
 
 #ifdef __clang__

@@ -62,6 +62,29 @@ reversed_byte(uint64_t bits)
 /* x where the lowest bits say so, else 0 */
 #define vd_where(bits, x) _mm512_maskz_mov_pd(reversed_byte(bits), (x))
 
+/* The eight lanes of a vector, added up as a tree, and the largest of them. */
+static inline double
+vd_sum_eight(const vd *v)
+{
+	__m256d four = _mm256_add_pd(_mm512_castpd512_pd256(v[0]), _mm512_extractf64x4_pd(v[0], 1));
+	__m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+static inline double
+vd_max_eight(const vd *v)
+{
+	__m256d four = _mm256_max_pd(_mm512_castpd512_pd256(v[0]), _mm512_extractf64x4_pd(v[0], 1));
+	__m128d two = _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+
+	return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/* The first four lanes; the others are 0. */
+#define vd_load_four(p) _mm512_maskz_loadu_pd(15, (p))
+#define vd_store_four(p, v) _mm512_mask_storeu_pd((p), 15, (v))
+
 #include "kernel_body.h"
 
 #ifdef __clang__

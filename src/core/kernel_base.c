@@ -90,6 +90,27 @@ vd_where(uint64_t bits, vd x)
 #define vd_max(a, b) vd_blend((a) > (b), (a), (b))
 #define vd_select_less(a, b, then, otherwise) vd_blend((a) < (b), (then), (otherwise))
 
+/* The eight lanes of four vectors, added up as a tree, and the largest of them. */
+static inline double
+vd_sum_eight(const vd *v)
+{
+	vd two = (v[0] + v[2]) + (v[1] + v[3]);
+
+	return two[0] + two[1];
+}
+
+static inline double
+vd_max_eight(const vd *v)
+{
+	vd two = vd_max(vd_max(v[0], v[2]), vd_max(v[1], v[3]));
+
+	return two[0] > two[1] ? two[0] : two[1];
+}
+
+/* Four lanes are whole vectors. */
+#define vd_load_four(p) vd_load(p)
+#define vd_store_four(p, v) vd_store((p), (v))
+
 #include "kernel_body.h"
 
 static bool

@@ -20,13 +20,31 @@
 
 #define PATTERNS 16
 
-/* What the first nibble of the word selects; lanes is 8 or 16.  One shift, not two. */
+/* What the first nibble of the word selects; lanes is a multiple of 4.  One shift, not two. */
 INLINE size_t
 first_entry(uint64_t word, const int lanes)
 {
-	const int scale = lanes == 16 ? 4 : 3;
+	return (word >> 58 & 60) * (size_t) (lanes / 4);
+}
 
-	return (word >> (60 - scale)) & (UINT64_C(15) << scale);
+/* Vectors of lanes: the last may be of four. */
+#define VECTORS(lanes) (((lanes) + VD_LANES - 1) / VD_LANES)
+
+INLINE vd
+load_lanes(const double *p, int v, const int lanes)
+{
+	p += v * VD_LANES;
+	return lanes - v * VD_LANES < VD_LANES ? vd_load_four(p) : vd_load(p);
+}
+
+INLINE void
+store_lanes(double *p, int v, const int lanes, vd value)
+{
+	p += v * VD_LANES;
+	if (lanes - v * VD_LANES < VD_LANES)
+		vd_store_four(p, value);
+	else
+		vd_store(p, value);
 }
 
 /*
@@ -35,7 +53,7 @@ first_entry(uint64_t word, const int lanes)
  * registers.
  */
 #define CHAINS 8
-#define SIDE_BY_SIDE(lanes) CLU_MAX(1, CHAINS *VD_LANES / (lanes))
+#define SIDE_BY_SIDE(lanes) (CHAINS / VECTORS(lanes))
 
 /* Rows and lanes are constants. */
 INLINE void
@@ -43,15 +61,15 @@ gather_few(const uint64_t *x, size_t words, const double *table, int nibbles, co
 		   const int rows, double *out, int kp)
 {
 	uint64_t word[CHAINS];
-	vd		 sum[CHAINS][16 / VD_LANES];
+	vd		 sum[CHAINS][VECTORS(16)];
 
 #pragma GCC unroll 8
 	for (int i = 0; i < rows; i++)
 	{
 		word[i] = x[(size_t) i * words];
 #pragma GCC unroll 8
-		for (int v = 0; v < lanes / VD_LANES; v++)
-			sum[i][v] = vd_load(out + (size_t) i * (size_t) kp + v * VD_LANES);
+		for (int v = 0; v < VECTORS(lanes); v++)
+			sum[i][v] = load_lanes(out + (size_t) i * (size_t) kp, v, lanes);
 	}
 #pragma GCC unroll 2
 	for (int nibble = 0; nibble < nibbles; nibble++, table += PATTERNS * lanes)
@@ -62,14 +80,14 @@ gather_few(const uint64_t *x, size_t words, const double *table, int nibbles, co
 
 			word[i] <<= 4;
 #pragma GCC unroll 8
-			for (int v = 0; v < lanes / VD_LANES; v++)
-				sum[i][v] = vd_add(sum[i][v], vd_load(entry + v * VD_LANES));
+			for (int v = 0; v < VECTORS(lanes); v++)
+				sum[i][v] = vd_add(sum[i][v], load_lanes(entry, v, lanes));
 		}
 #pragma GCC unroll 8
 	for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-		for (int v = 0; v < lanes / VD_LANES; v++)
-			vd_store(out + (size_t) i * (size_t) kp + v * VD_LANES, sum[i][v]);
+		for (int v = 0; v < VECTORS(lanes); v++)
+			store_lanes(out + (size_t) i * (size_t) kp, v, lanes, sum[i][v]);
 }
 
 INLINE void
@@ -93,8 +111,12 @@ gather(const uint64_t *x, size_t words, int n, const double *table, int nibbles,
 {
 	if (lanes == 16)
 		gather_rows(x, words, n, table, nibbles, 16, out, kp);
-	else
+	else if (lanes == 12)
+		gather_rows(x, words, n, table, nibbles, 12, out, kp);
+	else if (lanes == 8)
 		gather_rows(x, words, n, table, nibbles, 8, out, kp);
+	else
+		gather_rows(x, words, n, table, nibbles, 4, out, kp);
 }
 
 /* Lanes is a constant. */
@@ -106,19 +128,19 @@ scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles,
 	{
 		uint64_t word = x[(size_t) i * words];
 		double	*entries = table;
-		vd		 value[16 / VD_LANES];
+		vd		 value[VECTORS(16)];
 
 #pragma GCC unroll 8
-		for (int v = 0; v < lanes / VD_LANES; v++)
-			value[v] = vd_load(from + v * VD_LANES);
+		for (int v = 0; v < VECTORS(lanes); v++)
+			value[v] = load_lanes(from, v, lanes);
 		for (int nibble = 0; nibble < nibbles; nibble++, entries += PATTERNS * lanes)
 		{
 			double *entry = entries + first_entry(word, lanes);
 
 			word <<= 4;
 #pragma GCC unroll 8
-			for (int v = 0; v < lanes / VD_LANES; v++)
-				vd_store(entry + v * VD_LANES, vd_add(vd_load(entry + v * VD_LANES), value[v]));
+			for (int v = 0; v < VECTORS(lanes); v++)
+				store_lanes(entry, v, lanes, vd_add(load_lanes(entry, v, lanes), value[v]));
 		}
 	}
 }
@@ -129,8 +151,12 @@ scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int 
 {
 	if (lanes == 16)
 		scatter_rows(x, words, n, table, nibbles, 16, from, kp);
-	else
+	else if (lanes == 12)
+		scatter_rows(x, words, n, table, nibbles, 12, from, kp);
+	else if (lanes == 8)
 		scatter_rows(x, words, n, table, nibbles, 8, from, kp);
+	else
+		scatter_rows(x, words, n, table, nibbles, 4, from, kp);
 }
 
 /* Vectors of columns whose sums stay in registers while the rows pass by. */
@@ -177,65 +203,31 @@ add_ones(const uint64_t *x, size_t words, const uint32_t *row, const double *sha
  */
 #define STAGE_ROWS 32
 
-/* The eight lanes of a row, over all of its vectors, by the larger or by the sum. */
-INLINE void
-fold_rows(const double *a, int kp, int rows, const bool sum, double *lanes)
-{
-	for (int i = 0; i < rows; i++)
-	{
-		const double *row = a + (size_t) i * (size_t) kp;
-		vd			  fold[8 / VD_LANES];
-
-#pragma GCC unroll 4
-		for (int v = 0; v < 8 / VD_LANES; v++)
-			fold[v] = vd_load(row + v * VD_LANES);
-		for (int c = 8; c < kp; c += 8)
-#pragma GCC unroll 4
-			for (int v = 0; v < 8 / VD_LANES; v++)
-			{
-				vd next = vd_load(row + c + v * VD_LANES);
-
-				fold[v] = sum ? vd_add(fold[v], next) : vd_max(fold[v], next);
-			}
-#pragma GCC unroll 4
-		for (int v = 0; v < 8 / VD_LANES; v++)
-			vd_store(lanes + i * 8 + v * VD_LANES, fold[v]);
-	}
-}
-
+/* The largest of a row, or its sum in eight lanes. */
 INLINE double
-larger(double a, double b)
+fold_row(const double *row, int kp, const bool sum)
 {
-	return a > b ? a : b;
+	vd fold[8 / VD_LANES];
+
+#pragma GCC unroll 4
+	for (int v = 0; v < 8 / VD_LANES; v++)
+		fold[v] = vd_load(row + v * VD_LANES);
+	for (int c = 8; c < kp; c += 8)
+#pragma GCC unroll 4
+		for (int v = 0; v < 8 / VD_LANES; v++)
+		{
+			vd next = vd_load(row + c + v * VD_LANES);
+
+			fold[v] = sum ? vd_add(fold[v], next) : vd_max(fold[v], next);
+		}
+	return sum ? vd_sum_eight(fold) : vd_max_eight(fold);
 }
 
 INLINE void
-row_maxima(const double *a, int kp, int rows, double *largest)
+fold_rows(const double *a, int kp, int rows, const bool sum, double *out)
 {
-	double lanes[STAGE_ROWS * 8];
-
-	fold_rows(a, kp, rows, false, lanes);
 	for (int i = 0; i < rows; i++)
-	{
-		const double *l = lanes + i * 8;
-
-		largest[i] = larger(larger(larger(l[0], l[4]), larger(l[2], l[6])),
-							larger(larger(l[1], l[5]), larger(l[3], l[7])));
-	}
-}
-
-INLINE void
-row_sums(const double *a, int kp, int rows, double *sum)
-{
-	double lanes[STAGE_ROWS * 8];
-
-	fold_rows(a, kp, rows, true, lanes);
-	for (int i = 0; i < rows; i++)
-	{
-		const double *l = lanes + i * 8;
-
-		sum[i] = ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]));
-	}
+		out[i] = fold_row(a + (size_t) i * (size_t) kp, kp, sum);
 }
 
 /* Vectors become the exponentials of their differences from the maximum. */
@@ -282,9 +274,9 @@ softmax(double *a, int kp, int n, double *log_sum)
 		/* of the rows that the last stage may lack */
 		for (int i = 0; i < STAGE_ROWS; i++)
 			largest[i] = 0, sum[i] = 1;
-		row_maxima(a, kp, rows, largest);
+		fold_rows(a, kp, rows, false, largest);
 		row_exponentials(a, kp, rows, largest);
-		row_sums(a, kp, rows, sum);
+		fold_rows(a, kp, rows, true, sum);
 		for (int i = 0; i < rows; i++)
 			sum[i] = sum[i] > 0 ? sum[i] : 1; /* the maximum was -infinity */
 		divide_rows(a, kp, rows, sum);

@@ -5,7 +5,7 @@
  * The bits are the same everywhere.  There are no fused multiply-adds: on CPUs of this decade
  * additions have execution units of their own and a fused one gains little, while a CPU without
  * it would be a hundred times slower.  Sums over points run in eight partial sums, point i into
- * sum i mod 8, whatever the length of a vector, and are added up as one tree (add_lanes).
+ * sum i mod 8, whatever the length of a vector, and are added up as one tree (vd_sum_eight).
  *
  * E-step: points in lanes.  A component's inverse Cholesky factor is read in blocks of four rows,
  * each value being broadcast once for GMM_VECTORS vectors of points.
@@ -315,25 +315,8 @@ gmm_share(double *a, int k, size_t stride, const double *w, const double *larges
 
 /* ---- M-step ---- */
 
-INLINE double
-add_lanes(const double *s)
-{
-	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
-
 /* Vectors of a sum's eight lanes: chains of additions that don't wait for one another. */
 #define SUM_VECTORS (SUM_LANES / VD_LANES)
-
-INLINE double
-add_vectors(const vd *sum)
-{
-	double lanes[SUM_LANES];
-
-#pragma GCC unroll 4
-	for (int v = 0; v < SUM_VECTORS; v++)
-		vd_store(lanes + v * VD_LANES, sum[v]);
-	return add_lanes(lanes);
-}
 
 INLINE double
 total_share(const double *const *r, int panels)
@@ -346,7 +329,7 @@ total_share(const double *const *r, int panels)
 #pragma GCC unroll 16
 		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
 			sum[v % SUM_VECTORS] = vd_add(sum[v % SUM_VECTORS], vd_load(r[p] + v * VD_LANES));
-	return add_vectors(sum);
+	return vd_sum_eight(sum);
 }
 
 /*
@@ -401,7 +384,7 @@ weigh_columns(const double *panel, const double *const *r, const int *which, int
 		}
 	}
 	for (int c = 0; c < columns; c++)
-		first[j + c] += add_vectors(sum[c]);
+		first[j + c] += vd_sum_eight(sum[c]);
 }
 
 /*
@@ -412,7 +395,7 @@ INLINE void
 moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
 			int j, const int rows, const int columns, const bool corner, double *second)
 {
-	double lanes[FACTOR_ROWS][FACTOR_ROWS][SUM_LANES];
+	vd lanes[FACTOR_ROWS][FACTOR_ROWS][SUM_VECTORS];
 
 	for (int h = 0; h < SUM_LANES; h += VD_LANES)
 	{
@@ -448,14 +431,14 @@ moment_tile(const double *weighted, const double *difference, int points, size_t
 #pragma GCC unroll 4
 			for (int c = 0; c < columns; c++)
 				if (!corner || c <= r)
-					vd_store(&lanes[r][c][h], sum[r][c]);
+					lanes[r][c][h / VD_LANES] = sum[r][c];
 	}
 	for (int r = 0; r < rows; r++)
 	{
 		size_t row = (size_t) (i + r) * (size_t) (i + r + 1) / 2 + (size_t) j;
 
 		for (int c = 0; c < (corner ? r + 1 : columns); c++)
-			second[row + (size_t) c] += add_lanes(lanes[r][c]);
+			second[row + (size_t) c] += vd_sum_eight(lanes[r][c]);
 	}
 }
 
@@ -536,8 +519,8 @@ moment_columns(const double *panel, const double *const *r, const int *which, in
 #pragma GCC unroll 4
 	for (int c = 0; c < columns; c++)
 	{
-		first[j + c] += add_vectors(sum[c]);
-		second[j + c] += add_vectors(square[c]);
+		first[j + c] += vd_sum_eight(sum[c]);
+		second[j + c] += vd_sum_eight(square[c]);
 	}
 }
 

@@ -271,7 +271,7 @@ run_moments_diag(shape s)
 static double
 run_gather(shape s)
 {
-	int lanes = (s.k + 7) / 8 * 8;
+	int lanes = (s.k + 3) / 4 * 4;
 
 	for (int bit = 0; bit < s.d; bit += CLU_WORD_BITS)
 		clu_kernel->gather(word, 1, BIT_ROWS, table, 16, lanes, panel, lanes);
@@ -281,7 +281,7 @@ run_gather(shape s)
 static double
 run_scatter(shape s)
 {
-	int lanes = (s.k + 7) / 8 * 8;
+	int lanes = (s.k + 3) / 4 * 4;
 
 	for (int bit = 0; bit < s.d; bit += CLU_WORD_BITS)
 		clu_kernel->scatter(word, 1, BIT_ROWS, table, 16, lanes, panel, lanes);
