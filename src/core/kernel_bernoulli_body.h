@@ -20,11 +20,14 @@
 
 #define PATTERNS 16
 
-/* What the first nibble of the word selects; lanes is a multiple of 4.  One shift, not two. */
+/* What the first nibble of the word selects; lanes is 4, 8, 12 or 16.  One shift, not two. */
 INLINE size_t
 first_entry(uint64_t word, const int lanes)
 {
-	return (word >> 58 & 60) * (size_t) (lanes / 4);
+	const int scale = lanes == 16 ? 4 : lanes == 8 ? 3 : 2;
+	size_t	  entry = (word >> (60 - scale)) & (UINT64_C(15) << scale);
+
+	return lanes == 12 ? 3 * entry : entry;
 }
 
 /* Vectors of lanes: the last may be of four. */

@@ -29,50 +29,67 @@
 
 /* ---- E-step ---- */
 
-/* z = rows of the factor times the differences; adds z^2 to squared.  rows is a constant. */
+/* Add value * x to some sums, or begin them with that. */
+INLINE void
+add_products(vd *sum, double value, const vd *x, const bool begin)
+{
+	vd all = vd_set(value);
+
+#pragma GCC unroll 4
+	for (int v = 0; v < GMM_VECTORS; v++)
+	{
+		vd product = vd_mul(all, x[v]);
+
+		sum[v] = begin ? product : vd_add(sum[v], product);
+	}
+}
+
+INLINE void
+load_points(const double *difference, int j, vd *x)
+{
+#pragma GCC unroll 4
+	for (int v = 0; v < GMM_VECTORS; v++)
+		x[v] = vd_load(difference + j * CLU_LANES + v * VD_LANES);
+}
+
+/* Column j of all the rows; the factor moves on. */
 INLINE const double *
-factor_rows(const double *difference, int first, const double *factor, const int rows, vd *squared)
+factor_column(const double *difference, int j, const double *factor, const int rows,
+			  vd (*z)[GMM_VECTORS], const bool begin)
+{
+	vd x[GMM_VECTORS];
+
+	load_points(difference, j, x);
+#pragma GCC unroll 4
+	for (int r = 0; r < rows; r++)
+		add_products(z[r], factor[r], x, begin);
+	return factor + rows;
+}
+
+/*
+ * z = rows of the factor times the differences; adds z^2 to squared.  rows is a constant, and
+ * whether they are the first ones.
+ */
+INLINE const double *
+factor_rows(const double *difference, int first, const double *factor, const int rows,
+			const bool at_first, vd *squared)
 {
 	vd z[FACTOR_ROWS][GMM_VECTORS];
 
-#pragma GCC unroll 4
-	for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-		for (int v = 0; v < GMM_VECTORS; v++)
-			z[r][v] = vd_set(0);
-	for (int j = 0; j < first; j++, factor += rows)
-	{
-		vd x[GMM_VECTORS];
-
-#pragma GCC unroll 4
-		for (int v = 0; v < GMM_VECTORS; v++)
-			x[v] = vd_load(difference + j * CLU_LANES + v * VD_LANES);
-#pragma GCC unroll 4
-		for (int r = 0; r < rows; r++)
-		{
-			vd value = vd_set(factor[r]);
-
-#pragma GCC unroll 4
-			for (int v = 0; v < GMM_VECTORS; v++)
-				z[r][v] = vd_add(z[r][v], vd_mul(value, x[v]));
-		}
-	}
-	/* the triangle at the end of the rows */
+	if (!at_first)
+		factor = factor_column(difference, 0, factor, rows, z, true);
+	for (int j = 1; j < first; j++)
+		factor = factor_column(difference, j, factor, rows, z, false);
+		/* the triangle at the end of the rows */
 #pragma GCC unroll 4
 	for (int j = 0; j < rows; j++)
 	{
-		const double *x = difference + (first + j) * CLU_LANES;
+		vd x[GMM_VECTORS];
 
+		load_points(difference, first + j, x);
 #pragma GCC unroll 4
 		for (int r = j; r < rows; r++)
-		{
-			double one = *factor++;
-			vd	   value = vd_set(one);
-
-#pragma GCC unroll 4
-			for (int v = 0; v < GMM_VECTORS; v++)
-				z[r][v] = vd_add(z[r][v], vd_mul(value, vd_load(x + v * VD_LANES)));
-		}
+			add_products(z[r], *factor++, x, at_first && j == 0);
 	}
 #pragma GCC unroll 4
 	for (int r = 0; r < rows; r++)
@@ -121,7 +138,10 @@ are_far(const vd *squared, const vd *limit, const int vectors)
 	return !near;
 }
 
-/* Every point is judged by itself, so it makes no difference which of them were together. */
+/*
+ * Terms beyond their limits become -infinity.  Every point is judged by itself, so it makes no
+ * difference which of them were together.
+ */
 INLINE void
 store_terms(double *out, double *largest, double constant, const vd *squared, const vd *limit,
 			const int vectors)
@@ -160,6 +180,19 @@ find_differences(const double *panel, const double *mean, int first, int end, do
 /* Rows or columns between two looks at whether the points are far. */
 #define LOOK_AFTER 8
 
+/* The last rows, fewer than FACTOR_ROWS. */
+INLINE void
+rest_of_rows(const double *difference, int rest, const double *factor, int i, const bool at_first,
+			 vd *squared)
+{
+	if (rest == 1)
+		factor_rows(difference, i, factor, 1, at_first, squared);
+	else if (rest == 2)
+		factor_rows(difference, i, factor, 2, at_first, squared);
+	else if (rest == 3)
+		factor_rows(difference, i, factor, 3, at_first, squared);
+}
+
 /* For GMM_VECTORS vectors of points. */
 INLINE void
 full_terms(const double *panel, int d, const double *mean, const double *factor, double constant,
@@ -171,23 +204,29 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 	for (int v = 0; v < GMM_VECTORS; v++)
 		squared[v] = vd_set(0);
 	find_limits(constant, largest, limit, GMM_VECTORS);
+	find_differences(panel, mean, 0, CLU_MIN(LOOK_AFTER, d), difference);
 	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
 	{
-		if (i > 0 && i % LOOK_AFTER == 0 && are_far(squared, limit, GMM_VECTORS))
+		if (i > 0 && i % LOOK_AFTER == 0)
 		{
-			store_far(out, GMM_VECTORS);
-			return;
+			if (are_far(squared, limit, GMM_VECTORS))
+			{
+				store_far(out, GMM_VECTORS);
+				return;
+			}
+			find_differences(panel, mean, i, CLU_MIN(i + LOOK_AFTER, d), difference);
 		}
-		find_differences(panel, mean, i, i + FACTOR_ROWS, difference);
-		factor = factor_rows(difference, i, factor, FACTOR_ROWS, squared);
+		if (i == 0)
+			factor = factor_rows(difference, 0, factor, FACTOR_ROWS, true, squared);
+		else
+			factor = factor_rows(difference, i, factor, FACTOR_ROWS, false, squared);
 	}
-	find_differences(panel, mean, i, d, difference);
-	if (d - i == 1)
-		factor_rows(difference, i, factor, 1, squared);
-	else if (d - i == 2)
-		factor_rows(difference, i, factor, 2, squared);
-	else if (d - i == 3)
-		factor_rows(difference, i, factor, 3, squared);
+	if (i > 0 && i % LOOK_AFTER == 0)
+		find_differences(panel, mean, i, d, difference);
+	if (i == 0)
+		rest_of_rows(difference, d, factor, 0, true, squared);
+	else
+		rest_of_rows(difference, d - i, factor, i, false, squared);
 	store_terms(out, largest, constant, squared, limit, GMM_VECTORS);
 }
 
