@@ -20,7 +20,10 @@
  * Everything is in logarithms: a product of 784 factors is less than the least double.  Both
  * steps run over the same tables (bernoulli_tables.c): the E-step looks rows up in them, the
  * M-step adds responsibilities where it looked, and unfolds the sums of patterns to sums of
- * columns after every share of the points.  A row costs d / 4 vector operations for each, so the two cost the same.
+ * columns after every share of the points.  A row costs d / 4 vector operations for each, so the
+ * two cost the same.  With many columns a row belongs to one component, or nearly: where a block
+ * has few responsibilities that count, its rows are added by component instead, bit for bit
+ * (add_ones).
  *
  * Ones and zeros are both summed, and theta is ones / (ones + zeros): it is exactly 0 or 1 where
  * all points of a component agree, which a quotient of two differently rounded sums would miss.
