@@ -22,12 +22,6 @@
 /* What is left of a sum of exact squares, by rounding, where nothing should be. */
 #define NOISE 0x1p-95
 
-static clu_sums *
-sums_of(clu_kmeans *state, int member)
-{
-	return member == 0 ? &state->sums : &state->others[member - 1];
-}
-
 static void
 layout(clu_fit *fit, clu_arena *arena)
 {
@@ -39,14 +33,14 @@ layout(clu_fit *fit, clu_arena *arena)
 	if (state == NULL)
 		state = &measured;
 	clu_hard_layout(&state->hard, arena, CLU_SQUARED, fit);
-	clu_sums_layout(&state->sums, arena, fit->model.k, fit->model.d);
-	CLU_TAKE(arena, state->others, (size_t) state->hard.members - 1);
-	for (int m = 1; m < state->hard.members; m++)
+	CLU_TAKE(arena, state->explained, (size_t) fit->model.k);
+	CLU_TAKE(arena, state->sums, (size_t) state->hard.members);
+	for (int m = 0; m < state->hard.members; m++)
 	{
-		clu_sums  unused;
-		clu_sums *sums = state->others == NULL ? &unused : sums_of(state, m);
+		clu_sums unused;
 
-		clu_sums_layout(sums, arena, fit->model.k, fit->model.d);
+		clu_sums_layout(state->sums == NULL ? &unused : &state->sums[m], arena, fit->model.k,
+						fit->model.d);
 	}
 }
 
@@ -57,7 +51,7 @@ begin(clu_fit *fit)
 
 	clu_hard_begin(fit);
 	for (int m = 0; m < state->hard.members; m++)
-		clu_sums_measure(sums_of(state, m), fit->points);
+		clu_sums_measure(&state->sums[m], fit->points);
 	return CLU_OK;
 }
 
@@ -68,7 +62,8 @@ reset(clu_fit *fit)
 
 	clu_hard_reset(fit);
 	for (int m = 0; m < state->hard.members; m++)
-		clu_sums_clear(sums_of(state, m));
+		clu_sums_clear(&state->sums[m]);
+	state->stale = true;
 }
 
 static void
@@ -76,7 +71,7 @@ move_point(clu_fit *fit, int member, const clu_block *block, uint32_t point, uin
 		   uint32_t to)
 {
 	clu_kmeans	 *state = fit->state;
-	clu_sums	 *sums = sums_of(state, member);
+	clu_sums	 *sums = &state->sums[member];
 	double		 *row = state->hard.member[member].row;
 	const double *x = clu_row(block->x, block->width, point, block->d, row);
 	double		  w = clu_weight(block->w, point);
@@ -95,26 +90,26 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 static bool
 any_empty(const clu_kmeans *state)
 {
-	for (int c = 0; c < state->sums.k; c++)
-		if (!(clu_dd_value(clu_sums_weight(&state->sums, c)) > 0))
+	for (int c = 0; c < state->sums->k; c++)
+		if (!(clu_dd_value(clu_sums_weight(state->sums, c)) > 0))
 			return true;
 	return false;
 }
 
 /* ---- refit ---- */
 
-/* Set centre c to the mean of its points; returns what it takes off the objective. */
-static clu_dd
+/* Set centre c to the mean of its points, and find what that takes off the objective. */
+static void
 refit_center(clu_fit *fit, int c)
 {
 	clu_kmeans *state = fit->state;
 	double	   *center = fit->model.center + (size_t) c * (size_t) fit->model.d;
-	clu_dd		weight = clu_sums_weight(&state->sums, c);
+	clu_dd		weight = clu_sums_weight(state->sums, c);
 	clu_dd		explained = {0, 0};
 
 	for (int j = 0; j < fit->model.d; j++)
 	{
-		clu_dd sum = clu_sums_value(&state->sums, c, j);
+		clu_dd sum = clu_sums_value(state->sums, c, j);
 		clu_dd about_shift = clu_dd_product(weight, (clu_dd) {-state->hard.frame.shift[j], 0});
 
 		center[j] = clu_dd_value(clu_dd_quotient(sum, weight));
@@ -122,7 +117,7 @@ refit_center(clu_fit *fit, int c)
 		explained = clu_dd_add(explained, clu_dd_product(about_shift, about_shift));
 	}
 	fit->model.size[c] = clu_dd_value(weight);
-	return clu_dd_quotient(explained, weight);
+	state->explained[c] = clu_dd_quotient(explained, weight);
 }
 
 /* Bring the sums up to date with the labels. */
@@ -131,17 +126,17 @@ finish_sums(clu_fit *fit)
 {
 	clu_kmeans *state = fit->state;
 
-	if (state->sums.wide)
+	if (state->sums->wide)
 	{
-		clu_sums_recompute(&state->sums, fit->points, state->hard.assigner.label,
+		clu_sums_recompute(state->sums, fit->points, state->hard.assigner.label,
 						   state->hard.member[0].row, fit->interrupt);
 		return;
 	}
-	clu_sums_carry(&state->sums);
+	clu_sums_carry(state->sums);
 	for (int m = 1; m < state->hard.members; m++)
 	{
-		clu_sums_merge(&state->sums, sums_of(state, m));
-		clu_sums_clear(sums_of(state, m));
+		clu_sums_merge(state->sums, &state->sums[m]);
+		clu_sums_clear(&state->sums[m]);
 	}
 }
 
@@ -159,14 +154,28 @@ refit(clu_fit *fit)
 	}
 	for (int c = 0; c < fit->model.k; c++)
 	{
-		objective = clu_dd_add(objective, clu_dd_negate(refit_center(fit, c)));
+		if (state->stale || state->sums->changed[c])
+			refit_center(fit, c);
+		objective = clu_dd_add(objective, clu_dd_negate(state->explained[c]));
 		clu_check(fit->interrupt);
 	}
+	state->stale = false;
+	clu_sums_settle(state->sums);
 	state->hard.last_objective = fit->objective;
 	fit->objective = clu_dd_value(objective);
 	if (fit->objective < NOISE * state->hard.frame.spread.hi)
 		fit->objective = 0;
 	return CLU_OK;
+}
+
+static clu_improvement
+improve(clu_fit *fit, bool converged, clu_random *random)
+{
+	clu_kmeans	   *state = fit->state;
+	clu_improvement improvement = clu_kmeans_improve(fit, converged, random);
+
+	state->stale = true;
+	return improvement;
 }
 
 const clu_verbs clu_kmeans_verbs = {
@@ -179,7 +188,7 @@ const clu_verbs clu_kmeans_verbs = {
 	.accumulate = accumulate,
 	.settled = clu_hard_settled,
 	.refit = refit,
-	.improve = clu_kmeans_improve,
+	.improve = improve,
 	.finish = clu_hard_finish,
 	.restore = clu_hard_restore,
 };

@@ -10,9 +10,13 @@
 
 typedef struct clu_kmeans
 {
-	clu_hard  hard;
-	clu_sums  sums;	  /* of all points, once they are finished; and the first member's */
-	clu_sums *others; /* changes that the other members have made in a pass */
+	clu_hard hard;
+	clu_sums
+		*sums; /* of every member: the changes that it made; the first one's are of all points */
+
+	/* of a cluster's points, as it was refitted last */
+	clu_dd *explained; /* what the mean takes off the objective */
+	bool	stale;	   /* centres have been changed otherwise since */
 } clu_kmeans;
 
 /* clu_verbs.improve (exchange.h) */

@@ -21,6 +21,7 @@ clu_sums_layout(clu_sums *sums, clu_arena *arena, int k, int d)
 	CLU_TAKE(arena, sums->lo, count);
 	CLU_TAKE(arena, sums->weight_hi, (size_t) k);
 	CLU_TAKE(arena, sums->weight_lo, (size_t) k);
+	CLU_TAKE(arena, sums->changed, (size_t) k);
 }
 
 void
@@ -49,7 +50,14 @@ clu_sums_clear(clu_sums *sums)
 	memset(sums->lo, 0, count * sizeof(int64_t));
 	memset(sums->weight_hi, 0, (size_t) sums->k * sizeof(int64_t));
 	memset(sums->weight_lo, 0, (size_t) sums->k * sizeof(int64_t));
+	clu_sums_settle(sums);
 	sums->pending = 0;
+}
+
+void
+clu_sums_settle(clu_sums *sums)
+{
+	memset(sums->changed, 0, (size_t) sums->k * sizeof(bool));
 }
 
 void
@@ -57,6 +65,7 @@ clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool su
 {
 	size_t at = (size_t) c * (size_t) sums->d;
 
+	sums->changed[c] = true;
 	if (sums->wide)
 		return;
 	clu_kernel->add_row(sums->hi + at, sums->lo + at, x, weight, subtract, sums->scale, sums->d);
@@ -88,6 +97,7 @@ clu_sums_recompute(clu_sums *sums, const clu_points *points, const uint32_t *lab
 				   const clu_interrupt *interrupt)
 {
 	clu_sums_clear(sums);
+	memset(sums->changed, true, (size_t) sums->k * sizeof(bool));
 	for (size_t i = 0; i < points->n; i++)
 	{
 		const double *x = clu_point(points, i, buffer);
@@ -125,6 +135,8 @@ clu_sums_merge(clu_sums *sums, const clu_sums *other)
 	size_t count = (size_t) sums->k * (size_t) sums->d;
 
 	clu_sums_carry(sums);
+	for (int c = 0; c < sums->k; c++)
+		sums->changed[c] = sums->changed[c] || other->changed[c];
 	add_all(sums->hi, other->hi, count);
 	add_all(sums->lo, other->lo, count);
 	add_all(sums->weight_hi, other->weight_hi, (size_t) sums->k);

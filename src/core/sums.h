@@ -24,6 +24,7 @@ typedef struct clu_sums
 	double	 weight_scale;
 	int64_t *hi, *lo;				/* k * d */
 	int64_t *weight_hi, *weight_lo; /* k */
+	bool	*changed;				/* k: since clu_sums_settle */
 	size_t	 pending;				/* terms since the last carry */
 	bool	 wide;					/* double-doubles instead, see clu_sums_recompute */
 } clu_sums;
@@ -44,6 +45,9 @@ void clu_sums_carry(clu_sums *sums);
 
 /* Add the other statistics, of the same scales. */
 void clu_sums_merge(clu_sums *sums, const clu_sums *other);
+
+/* Take the sums as they are for unchanged. */
+void clu_sums_settle(clu_sums *sums);
 
 clu_dd clu_sums_weight(const clu_sums *sums, int c);
 clu_dd clu_sums_value(const clu_sums *sums, int c, int j);
