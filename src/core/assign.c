@@ -10,7 +10,13 @@
 
 #define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
 #define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
+#define LEAST_SURE 0x1p-900		/* squared distances below have lost digits to underflow */
 #define QUEUE_STEP 256			/* points whose gaps are looked at together */
+#define MOST_LISTED 64			/* centres that are left of a point's, see most_listed */
+#define MOST_WIDE 0x1p60		/* a centre farther out, in units of the frame, has no place */
+#define OF_A_POINT 1600			/* what it takes to look along the axes, beside the scores */
+#define OF_A_DISTANCE 640		/* beside its terms */
+#define NARROW_TRIAL 256		/* points that don't tell yet whether their axes pay */
 #define CHECK_PANELS 1024		/* with more coordinates of centres, a panel is worth a check */
 
 /* ---- the frame ---- */
@@ -162,20 +168,23 @@ filter_groups(int k)
 
 void
 clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
-				  int d, int members)
+				  int d, clu_axes *axes, int members)
 {
 	size_t padded = clu_size_product((size_t) filter_groups(k), (size_t) clu_kernel->filter_group);
 	size_t dims = (size_t) d;
+	size_t narrow = axes == NULL || axes->most == 0 ? 0 : (size_t) axes->most + 1;
 
 	assigner->metric = metric;
 	assigner->k = k;
 	assigner->d = d;
+	assigner->axes = axes;
 	CLU_TAKE(arena, assigner->label, n);
 	CLU_TAKE(arena, assigner->gap, n);
 	CLU_TAKE(arena, assigner->packed, clu_packed_size(k, d));
 	CLU_TAKE(arena, assigner->filter_packed, clu_size_product(padded, dims));
 	CLU_TAKE(arena, assigner->half_norm, padded);
 	CLU_TAKE(arena, assigner->way, (size_t) k);
+	CLU_TAKE(arena, assigner->places, clu_size_product(padded, narrow));
 	assigner->members = members;
 	CLU_TAKE(arena, assigner->member, (size_t) members);
 	for (int m = 0; m < members; m++)
@@ -187,6 +196,9 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 		CLU_TAKE(arena, member->panel, dims * CLU_LANES);
 		CLU_TAKE(arena, member->distance, (size_t) k + CLU_GROUP);
 		CLU_TAKE(arena, member->row, dims);
+		CLU_TAKE(arena, member->place_panel, narrow * CLU_LANES);
+		CLU_TAKE(arena, member->along, narrow > 0 ? clu_axes_scratch(axes) : 0);
+		CLU_TAKE(arena, member->list, narrow > 0 ? MOST_LISTED * CLU_LANES : 0);
 	}
 }
 
@@ -194,7 +206,12 @@ static void
 forget_doubts(clu_assigner *assigner)
 {
 	for (int m = 0; m < assigner->members; m++)
-		assigner->member[m].scanned = assigner->member[m].doubtful = 0;
+	{
+		clu_assign_member *own = &assigner->member[m];
+
+		own->scanned = own->doubtful = 0;
+		own->narrowed = own->listed = own->crowded = 0;
+	}
 }
 
 void
@@ -321,6 +338,40 @@ filter_doubts(const clu_assigner *a)
 	return doubtful * 8 > scanned && scanned > 0;
 }
 
+/* Centres as the filter reads them, along the axes. */
+static void
+pack_places(clu_assigner *a, const clu_interrupt *interrupt)
+{
+	const clu_frame	  *frame = a->frame;
+	const clu_axes	  *axes = a->axes;
+	clu_assign_member *own = &a->member[0];
+	int				   size = clu_kernel->filter_group, columns = axes->m + 1;
+
+	memset(a->places, 0,
+		   (size_t) filter_groups(a->k) * (size_t) size * (size_t) columns * sizeof(float));
+	for (int first = 0; first < a->k; first += CLU_LANES)
+	{
+		uint32_t number[CLU_LANES];
+		float	 norm[CLU_LANES];
+		int		 n = CLU_MIN(a->k - first, CLU_LANES);
+
+		for (int i = 0; i < n; i++)
+			number[i] = (uint32_t) i;
+		clu_kernel->filter_panel(a->center + (size_t) first * (size_t) a->d, 8, a->d, number, n,
+								 frame->shift, frame->unit, own->filter_panel, norm);
+		clu_axes_place(axes, own->filter_panel, number, n, own->along, own->place_panel, norm);
+		for (int i = 0; i < n; i++)
+		{
+			int	   c = first + i;
+			float *to = a->places + (size_t) (c / size) * (size_t) (size * columns) + c % size;
+
+			for (int j = 0; j < columns; j++)
+				to[j * size] = own->place_panel[i * columns + j];
+		}
+		clu_check(interrupt);
+	}
+}
+
 void
 clu_assign_prepare(clu_assigner *a, const double *center, const double *previous,
 				   const clu_interrupt *interrupt)
@@ -336,6 +387,11 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 		a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && a->k <= MOST_FILTERED && !doubts;
 	if (a->filtered)
 		pack_for_filter(a, interrupt);
+
+	/* numbers far outside of the points' might overflow in the filter, which is no proof */
+	a->narrowed = a->filtered && a->axes != NULL && a->axes->m > 0 && a->largest_norm < MOST_WIDE;
+	if (a->narrowed)
+		pack_places(a, interrupt);
 	forget_doubts(a);
 }
 
@@ -350,6 +406,10 @@ typedef struct pass
 	float			   *gap;
 	clu_change		   *changes;
 	size_t				changed;
+
+	/* points that the axes left too many centres of */
+	uint32_t crowded[CLU_LANES];
+	int		 waiting;
 } pass;
 
 static void
@@ -448,10 +508,211 @@ scan_filtered(pass *p, const uint32_t *queue, int n)
 		}
 }
 
+/* ---- along the axes ---- */
+
+/* A point, and what is known of it before the list of its centres. */
+typedef struct seeker
+{
+	uint32_t point;
+	uint32_t guess;	   /* a centre */
+	double	 distance; /* from that */
+	double	 norm;	   /* squared, not more than it is */
+	double	 error;	   /* of scores along the axes */
+} seeker;
+
+static double
+distance_from(const pass *p, uint32_t point, uint32_t center)
+{
+	const clu_assigner *a = p->a;
+	size_t				d = (size_t) a->d;
+	const char		   *x = (const char *) p->block->x + point * d * (size_t) p->block->width;
+
+	return clu_kernel->point_squared(x, p->block->width, a->d, a->center + center * d);
+}
+
+/* Find the places of points that are seen for the first time. */
+static void
+place_points(pass *p, const uint32_t *queue, int n)
+{
+	const clu_assigner *a = p->a;
+	const clu_frame	   *frame = a->frame;
+	const clu_axes	   *axes = a->axes;
+	float			   *norm = axes->norm + p->block->first;
+	float				unused[CLU_LANES];
+	bool				placed = true;
+
+	for (int lane = 0; lane < n; lane++)
+		placed &= norm[queue[lane]] >= 0;
+	if (placed)
+		return;
+	clu_kernel->filter_panel(p->block->x, p->block->width, a->d, queue, n, frame->shift,
+							 frame->unit, p->own->filter_panel, unused);
+	clu_axes_place(axes, p->own->filter_panel, queue, n, p->own->along,
+				   axes->place + p->block->first * (size_t) (axes->m + 1), norm);
+}
+
+/* The centre that a point had or, of one that had none, the most likely one. */
+static void
+guess_centers(pass *p, const uint32_t *queue, int n, uint32_t *guess)
+{
+	const clu_assigner *a = p->a;
+	float				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
+	bool				known = true;
+
+	for (int lane = 0; lane < n; lane++)
+		known &= (guess[lane] = p->label[queue[lane]]) != CLU_NO_LABEL;
+	if (known)
+		return;
+	clu_kernel->filter(p->own->place_panel, a->axes->m + 1, a->places, a->half_norm,
+					   filter_groups(a->k), least, second, index);
+	for (int lane = 0; lane < n; lane++)
+		guess[lane] = (uint32_t) index[lane];
+}
+
+/* Above which score along the axes a centre is not nearer to the point than the one guessed. */
+static float
+limit_of(const pass *p, const seeker *s)
+{
+	double unit = p->a->frame->unit;
+	double score = (s->distance * unit * unit * (1 + 1e-9) - s->norm) / 2 + s->error;
+
+	return (float) (score + fabs(score) * 0x1p-22) + FLT_MIN;
+}
+
+/* The gap between a distance and the least that one beyond the limit can be. */
+static float
+gap_beyond(const pass *p, const seeker *s, double least, float rest)
+{
+	double far = 2 * (rest - s->error) + s->norm;
+	double gap =
+		sqrt(far > 0 ? far : 0) * (1 - 1e-9) - sqrt(least) * p->a->frame->unit * (1 + 1e-9);
+
+	if (!(gap < FLT_MAX / 4))
+		return FLT_MAX / 4;
+	return gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
+}
+
+static void
+settle_listed(pass *p, const seeker *s, const uint32_t *list, int count, float rest)
+{
+	double	 least = s->distance, second = INFINITY;
+	uint32_t label = s->guess;
+	float	 gap;
+
+	for (int i = 0; i < count; i++)
+	{
+		double distance;
+
+		if (list[i] == s->guess)
+			continue;
+		distance = distance_from(p, s->point, list[i]);
+		second = fmin(second, fmax(least, distance));
+		if (distance < least)
+		{
+			least = distance;
+			label = list[i];
+		}
+	}
+	gap = gap_beyond(p, s, least, rest);
+	if (second < INFINITY)
+	{
+		float listed = second > LEAST_SURE ? exact_gap(p->a, least, second) : 0;
+
+		if (!(listed > 0))
+		{
+			settle_exactly(p, s->point);
+			return;
+		}
+		gap = fminf(gap, listed);
+	}
+	settle(p, s->point, label, gap);
+}
+
+/* Points with long lists wait until there is a panel of them. */
+static void
+scan_crowded(pass *p)
+{
+	if (p->waiting > 0)
+		scan_filtered(p, p->crowded, p->waiting);
+	p->waiting = 0;
+}
+
+/* With more centres left, it's as well to have the filter look at all of them. */
+static int
+most_listed(int k)
+{
+	return CLU_MIN(k / 16, MOST_LISTED);
+}
+
+/*
+ * Whether looking along the axes first is cheaper in this pass than the filter alone, in units of
+ * a term of a score: with the centres as they are, of the points so far.
+ */
+static bool
+narrowing_pays(const clu_assigner *a, const clu_assign_member *own)
+{
+	double points = (double) own->narrowed, listed = (double) own->listed;
+	double scores = points * a->k * (a->axes->m + 1) * 1.2 + (double) own->crowded * a->k * a->d;
+	double distances = points * OF_A_POINT + (points + listed) * (5 * a->d + OF_A_DISTANCE);
+
+	return own->narrowed < NARROW_TRIAL || scores + distances < points * a->k * a->d * 0.8;
+}
+
+static void
+scan_narrowed(pass *p, const uint32_t *queue, int n)
+{
+	const clu_assigner *a = p->a;
+	const clu_axes	   *axes = a->axes;
+	size_t				columns = (size_t) axes->m + 1;
+	uint32_t			guess[CLU_LANES];
+	seeker				seekers[CLU_LANES];
+	float				limit[CLU_LANES], rest[CLU_LANES];
+	int					count[CLU_LANES], most = most_listed(a->k);
+
+	place_points(p, queue, n);
+	clu_kernel->filter_panel(axes->place + p->block->first * columns, 4, (int) columns, queue, n,
+							 axes->origin, 1, p->own->place_panel, rest);
+	guess_centers(p, queue, n, guess);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		double norm;
+
+		limit[lane] = -INFINITY;
+		if (lane >= n)
+			continue;
+		norm = axes->norm[p->block->first + queue[lane]];
+		seekers[lane] = (seeker) {
+			.point = queue[lane],
+			.guess = guess[lane],
+			.distance = distance_from(p, queue[lane], guess[lane]),
+			.norm = norm * (1 - 4 * FLT_EPSILON),
+			.error = clu_axes_error(axes, sqrt(norm) * (1 + 1e-6) + 0x1p-70, a->largest_norm)};
+		limit[lane] = limit_of(p, &seekers[lane]);
+	}
+	clu_kernel->filter_list(p->own->place_panel, (int) columns, a->places, a->half_norm,
+							filter_groups(a->k), limit, most, rest, p->own->list, count);
+	p->own->narrowed += (size_t) n;
+	for (int lane = 0; lane < n; lane++)
+	{
+		if (count[lane] <= most)
+		{
+			p->own->listed += (size_t) count[lane];
+			settle_listed(p, &seekers[lane], p->own->list + lane * most, count[lane], rest[lane]);
+			continue;
+		}
+		p->own->crowded++;
+		p->crowded[p->waiting++] = queue[lane];
+		if (p->waiting == CLU_LANES)
+			scan_crowded(p);
+	}
+}
+
 static void
 scan(pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
 {
-	if (p->a->filtered)
+	if (p->a->narrowed && narrowing_pays(p->a, p->own))
+		scan_narrowed(p, queue, n);
+	else if (p->a->filtered)
 		scan_filtered(p, queue, n);
 	else
 		scan_exactly(p, queue, n);
@@ -511,6 +772,7 @@ clu_assign_block(clu_assigner *a, int member, const clu_block *block, clu_change
 	}
 	if (queued > 0)
 		scan(&p, queue, queued, interrupt);
+	scan_crowded(&p);
 	return p.changed;
 }
 

@@ -4,7 +4,7 @@
  *
  * The label of a point is the lowest number c that minimises the distance as the exact kernels
  * compute it: the terms (x_j - c_j)^2 or |x_j - c_j| added in the order of j, in double precision.
- * How it is found is another matter, and three things save most of the work:
+ * How it is found is another matter, and four things save most of the work:
  *
  * 1. The filter.  Squared distances differ by twice the difference of the scores |c|^2/2 - x.c,
  *    one multiply-add a term instead of three operations.  Scores are computed in single
@@ -14,17 +14,21 @@
  *    the second by more than 2e the label is proven; the few other points are computed exactly.
  *    The trap of the expansion, cancellation far from the origin, costs time here, never a label.
  *
- * 2. The gap.  For each point a lower bound on how much farther its second nearest centre is than
+ * 2. The axes.  Where there are many dimensions and centres, scores are first bounded along a few
+ *    axes (axes.h).  Only for the centres that this leaves, distances are computed.
+ *
+ * 3. The gap.  For each point a lower bound on how much farther its second nearest centre is than
  *    its nearest.  When the centres move, the gap shrinks by at most the way of its own centre
  *    plus the longest way of any other; while it stays positive the label can't change, and the
  *    point isn't even read (Hamerly, SDM 2010, with the two bounds kept as their difference).
  *    Bounds are rounded so that they only err on the safe side, ties are never skipped.
  *
- * 3. Only changes are reported, so that sums of exact numbers need only be changed.
+ * 4. Only changes are reported, so that sums of exact numbers need only be changed.
  */
 #ifndef CLU_ASSIGN_H
 #define CLU_ASSIGN_H
 
+#include "axes.h"
 #include "dd.h"
 #include "kernel.h"
 #include "points.h"
@@ -60,12 +64,20 @@ typedef struct clu_assign_member
 	/* of one pass, to choose the way of the next */
 	size_t scanned;
 	size_t doubtful; /* points that the filter could not decide */
+	size_t narrowed; /* points that were looked at along the axes */
+	size_t listed;	 /* centres that were left of them */
+	size_t crowded;	 /* points of which too many were left */
 
 	/* scratch for one panel */
 	float  *filter_panel;
 	double *panel;
 	double *distance; /* k, padded */
 	double *row;
+
+	/* the same for points along the axes */
+	float	 *place_panel;
+	float	 *along;
+	uint32_t *list;
 } clu_assign_member;
 
 typedef struct clu_assigner
@@ -74,6 +86,7 @@ typedef struct clu_assigner
 	int				 k;
 	int				 d;
 	const clu_frame *frame;
+	clu_axes		*axes; /* NULL: none are used */
 
 	/* per point */
 	uint32_t *label;
@@ -88,6 +101,8 @@ typedef struct clu_assigner
 	float		 *way;			/* what a gap shrinks by, per label */
 	bool		  gaps_known;
 	bool		  filtered; /* the filter is worth its while */
+	float		 *places;	/* as filter_packed, along the axes */
+	bool		  narrowed; /* the axes may be worth their while */
 
 	/* one for every member of the team */
 	int				   members;
@@ -108,8 +123,9 @@ void clu_frame_measure(clu_frame *frame, const clu_points *points, clu_team *tea
 extern const clu_task clu_find_shift_task;
 extern const clu_task clu_find_spread_task;
 
+/* axes: laid out, or NULL. */
 void clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
-					   int d, int members);
+					   int d, clu_axes *axes, int members);
 
 /* Forget all labels. */
 void clu_assign_reset(clu_assigner *assigner, size_t n);

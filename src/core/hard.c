@@ -12,11 +12,14 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 {
 	int	   k = fit->model.k, d = fit->model.d;
 	size_t n = fit->points->n;
+	size_t share = clu_points_share_block(fit->points, 0).n;
 	size_t block = clu_points_block(fit->points, 0).n;
 
 	hard->metric = metric;
 	clu_frame_layout(&hard->frame, arena, d, clu_team_members(fit->team));
-	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, clu_team_members(fit->team));
+	clu_axes_layout(&hard->axes, arena, n, metric == CLU_SQUARED ? k : 0, d);
+	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, &hard->axes,
+					  clu_team_members(fit->team));
 	clu_seed_layout(&hard->seeder, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_coreset_layout(&hard->coreset, arena, metric, fit->points, k);
 	clu_exchange_layout(&hard->exchange, arena, k, d);
@@ -30,7 +33,7 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 		clu_hard_member	 measured;
 		clu_hard_member *member = hard->member == NULL ? &measured : &hard->member[m];
 
-		CLU_TAKE(arena, member->changes, block);
+		CLU_TAKE(arena, member->changes, share);
 		CLU_TAKE(arena, member->row, (size_t) d);
 		CLU_TAKE(arena, member->distance, block);
 		CLU_TAKE(arena, member->count, (size_t) k);
@@ -42,9 +45,13 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 void
 clu_hard_begin(clu_fit *fit)
 {
-	clu_hard *hard = fit->state;
+	clu_hard		  *hard = fit->state;
+	clu_assign_member *own = &hard->assigner.member[0];
+
 	clu_frame_measure(&hard->frame, fit->points, fit->team, fit->interrupt);
 	hard->assigner.frame = &hard->frame;
+	clu_axes_find(&hard->axes, fit->points, hard->frame.shift, hard->frame.unit, own->filter_panel,
+				  own->along, fit->interrupt);
 	fit->objective_power = hard->metric == CLU_SQUARED ? 2 : 1;
 }
 
@@ -199,14 +206,11 @@ clear_figures(clu_dd *cost, clu_dd *size, int k)
 }
 
 static void
-figures_of_block(const clu_fit *fit, const clu_block *block, int member,
-				 const clu_interrupt *interrupt)
+figures_of_block(const clu_fit *fit, const clu_block *block, const clu_hard_member *own)
 {
-	clu_hard		*hard = fit->state;
-	clu_hard_member *own = &hard->member[member];
-	const uint32_t	*label = hard->assigner.label + block->first;
+	const clu_hard *hard = fit->state;
+	const uint32_t *label = hard->assigner.label + block->first;
 
-	clu_assign_block(&hard->assigner, member, block, own->changes, interrupt);
 	clu_own_distances(hard->metric, block, fit->model.center, label, own->distance, own->row);
 	for (size_t i = 0; i < block->n; i++)
 	{
@@ -221,17 +225,19 @@ figures_of_block(const clu_fit *fit, const clu_block *block, int member,
 static void
 figures_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const clu_fit	*fit = work;
-	clu_hard		*hard = fit->state;
-	clu_hard_member *own = &hard->member[member];
-	size_t			 block, end;
+	const clu_fit		  *fit = work;
+	clu_hard			  *hard = fit->state;
+	const clu_hard_member *own = &hard->member[member];
+	clu_block			   share = clu_points_share_block(fit->points, item);
+	size_t				   number, end;
 
 	clear_figures(own->cost, own->size, fit->model.k);
-	for (clu_points_share(fit->points, item, &block, &end); block < end; block++)
+	clu_assign_block(&hard->assigner, member, &share, own->changes, interrupt);
+	for (clu_points_share(fit->points, item, &number, &end); number < end; number++)
 	{
-		clu_block at = clu_points_block(fit->points, block);
+		clu_block block = clu_points_block(fit->points, number);
 
-		figures_of_block(fit, &at, member, interrupt);
+		figures_of_block(fit, &block, own);
 		clu_check(interrupt);
 	}
 }

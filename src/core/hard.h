@@ -21,7 +21,7 @@
 typedef struct clu_hard_member
 {
 	uint64_t	changed; /* points, in this pass */
-	clu_change *changes; /* of a block */
+	clu_change *changes; /* of a share */
 	double	   *row;
 	double	   *distance; /* of a block */
 	size_t	   *count;	  /* of the points of a share, per cluster */
@@ -33,6 +33,7 @@ typedef struct clu_hard
 {
 	clu_metric	 metric;
 	clu_frame	 frame;
+	clu_axes	 axes;
 	clu_assigner assigner;
 	clu_seeder	 seeder;
 	clu_coreset	 coreset; /* that it looks at */
@@ -59,7 +60,7 @@ void clu_hard_begin(clu_fit *fit);
 void clu_hard_reset(clu_fit *fit);
 
 /*
- * Assign a block, and move the points that changed their cluster.  Inline, so that the move is no
+ * Assign a block or a share, and move the points that changed their cluster.  Inline, so that the move is no
  * call through a pointer: in the first pass all points move.
  */
 static inline void
@@ -75,6 +76,7 @@ clu_hard_accumulate(clu_fit *fit, const clu_block *block, int member, clu_move_p
 		uint32_t point = own->changes[i].point;
 
 		move(fit, member, block, point, own->changes[i].from, label[point]);
+		clu_check_row(fit->interrupt, i, block->d);
 	}
 	own->changed += changed;
 }

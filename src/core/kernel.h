@@ -6,8 +6,8 @@
  * (panel[j * 32 + lane]).  A lane does what a plain loop over the dimensions would do, in the same
  * order, so that all instruction sets agree:
  *
- *	 - exact kernels (all but the filter) use no fused multiply-add, and
- *	   give the same bits everywhere;
+ *	 - exact kernels (all but those of the filter, and point_squared) use no fused multiply-add,
+ *	   and give the same bits everywhere;
  *	 - the filter works in single precision, with fused multiply-add where there is one.  Its
  *	   result is only ever used within a proven bound on its error (assign.c), so that the labels
  *	   that come of it are the same everywhere too.
@@ -66,6 +66,19 @@ typedef struct clu_kernels
 	void (*filter_gaps)(const float *least, const float *second, const float *norm, int d,
 						double widest, float *gap);
 
+	/* All those scores: out[center * 32 + lane] */
+	void (*scores)(const float *panel, int d, const float *packed, const float *half_norm,
+				   int groups, float *out);
+
+	/*
+	 * The centres whose scores are not above the limit, for each of 32 points: how many, and if that is at most
+	 * most, which in list[lane * most]; and the least of the other scores.  Of longer lists only that they
+	 * are too long is told, and limits are used up for that.
+	 */
+	void (*filter_list)(const float *panel, int d, const float *packed, const float *half_norm,
+						int groups, float *limit, int most, float *rest, uint32_t *list,
+						int *count);
+
 	/*
 	 * The two least distances to k centres (k * d, row after row) and the index of the least;
 	 * ties go to the lower index.  L1 or squared Euclidean by the metric.
@@ -79,6 +92,12 @@ typedef struct clu_kernels
 
 	/* Squared distances of 32 points to one centre, each as a double-double hi + lo. */
 	void (*deviations)(const double *panel, int d, const double *center, double *hi, double *lo);
+
+	/*
+	 * The squared distance of one point to one centre, its terms added in any order: like
+	 * the filter's scores it's only used within a bound on its error.
+	 */
+	double (*point_squared)(const void *x, int width, int d, const double *center);
 
 	/* All distances of one point; centres packed as packed[group][j][CLU_GROUP]. */
 	void (*point_distances)(clu_metric metric, const double *x, int d, const double *packed,

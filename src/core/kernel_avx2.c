@@ -39,6 +39,8 @@ typedef __m256d vd;
 #define vf_max(a, b) _mm256_max_ps((a), (b))
 #define vf_select_less(a, b, then, otherwise) \
 	_mm256_blendv_ps((otherwise), (then), _mm256_cmp_ps((a), (b), _CMP_LT_OQ))
+#define vf_not_less(a, b) ((unsigned) _mm256_movemask_ps(_mm256_cmp_ps((a), (b), _CMP_NLT_UQ)))
+#define vd_load_floats(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
 #define vd_add(a, b) _mm256_add_pd((a), (b))
 #define vd_sub(a, b) _mm256_sub_pd((a), (b))
 #define vd_mul(a, b) _mm256_mul_pd((a), (b))

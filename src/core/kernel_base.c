@@ -74,6 +74,16 @@ vd_where(uint64_t bits, vd x)
 	return (vd) (mask & (vd_mask) x);
 }
 
+/* A bit per lane. */
+static inline unsigned
+vf_not_less(vf a, vf b)
+{
+	vf_mask less = a < b;
+
+	return ~(unsigned) ((less[0] & 1) | (less[1] & 2) | (less[2] & 4) | (less[3] & 8)) & 15;
+}
+
+#define vd_load_floats(p) ((vd) {(p)[0], (p)[1]})
 #define vf_store(p, v) memcpy((p), &(v), sizeof(vf))
 #define vf_set(x) ((vf) {(x), (x), (x), (x)})
 #define vd_set(x) ((vd) {(x), (x)})

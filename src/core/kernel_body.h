@@ -152,6 +152,49 @@ distances(clu_metric metric, const double *panel, int d, const double *centers, 
 		distances_metric(CLU_SQUARED, panel, d, centers, k, out);
 }
 
+/* ---- one distance, as fast as it goes ---- */
+
+INLINE vd
+load_values(const void *x, const int width, size_t at)
+{
+	return width == 8 ? vd_load((const double *) x + at) : vd_load_floats((const float *) x + at);
+}
+
+INLINE double
+rough_squared(const void *x, const int width, int d, const double *center)
+{
+	vd	   sum[4] = {vd_set(0), vd_set(0), vd_set(0), vd_set(0)};
+	double lane[VD_LANES], total = 0;
+	int	   j = 0;
+
+	for (; j + 4 * VD_LANES <= d; j += 4 * VD_LANES)
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++)
+			sum[i] = add_difference(CLU_SQUARED, sum[i],
+									load_values(x, width, (size_t) j + (size_t) i * VD_LANES),
+									vd_load(center + j + i * VD_LANES));
+	for (; j + VD_LANES <= d; j += VD_LANES)
+		sum[0] = add_difference(CLU_SQUARED, sum[0], load_values(x, width, (size_t) j),
+								vd_load(center + j));
+	vd_store(lane, vd_add(vd_add(sum[0], sum[1]), vd_add(sum[2], sum[3])));
+	for (int i = 0; i < VD_LANES; i++)
+		total += lane[i];
+	for (; j < d; j++)
+	{
+		double difference =
+			(width == 8 ? ((const double *) x)[j] : ((const float *) x)[j]) - center[j];
+
+		total += difference * difference;
+	}
+	return total;
+}
+
+static double
+point_squared(const void *x, int width, int d, const double *center)
+{
+	return width == 8 ? rough_squared(x, 8, d, center) : rough_squared(x, 4, d, center);
+}
+
 /* ---- squared distances in double-double ---- */
 
 typedef struct vdd
@@ -494,9 +537,12 @@ const clu_kernels KERNEL_TABLE = {
 	.filter_panel = filter_panel,
 	.filter = filter,
 	.filter_gaps = filter_gaps,
+	.filter_list = filter_list,
+	.scores = scores,
 	.nearest = nearest,
 	.distances = distances,
 	.deviations = deviations,
+	.point_squared = point_squared,
 	.point_distances = point_distances,
 	.point_nearest = point_nearest,
 	.gather = gather,

@@ -136,12 +136,11 @@ filter_panel(const void *x, int width, int d, const uint32_t *row, int n, const 
 
 /* ---- scores ---- */
 
+/* The scores of two vectors of points for a group of centres. */
 INLINE void
-filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
-			 vf *least, vf *second, vf *index)
+group_scores(const float *panel, int d, const float *packed, const float *half_norm,
+			 vf (*score)[PAIR])
 {
-	vf score[FILTER_GROUP][PAIR];
-
 #pragma GCC unroll 16
 	for (int c = 0; c < FILTER_GROUP; c++)
 		score[c][0] = score[c][1] = vf_set(half_norm[c]);
@@ -159,6 +158,15 @@ filter_group(const float *panel, int d, const float *packed, const float *half_n
 			score[c][1] = vf_minus_product(score[c][1], x1, value);
 		}
 	}
+}
+
+INLINE void
+filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
+			 vf *least, vf *second, vf *index)
+{
+	vf score[FILTER_GROUP][PAIR];
+
+	group_scores(panel, d, packed, half_norm, score);
 #pragma GCC unroll 16
 	for (int c = 0; c < FILTER_GROUP; c++)
 #pragma GCC unroll 2
@@ -194,6 +202,102 @@ filter(const float *panel, int d, const float *packed, const float *half_norm, i
 			vf_store(index_out + lane + p * VF_LANES, index[p]);
 		}
 	}
+}
+
+static void
+scores(const float *panel, int d, const float *packed, const float *half_norm, int groups,
+	   float *out)
+{
+	for (int group = 0; group < groups; group++)
+		for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
+		{
+			vf score[FILTER_GROUP][PAIR];
+
+			group_scores(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
+						 half_norm + group * FILTER_GROUP, score);
+#pragma GCC unroll 16
+			for (int c = 0; c < FILTER_GROUP; c++)
+			{
+				float *to = out + (group * FILTER_GROUP + c) * CLU_LANES + lane;
+
+				vf_store(to, score[c][0]);
+				vf_store(to + VF_LANES, score[c][1]);
+			}
+		}
+}
+
+/* ---- lists ---- */
+
+/*
+ * List a centre for those lanes whose limit it doesn't exceed.  A lane whose list is too long already
+ * has no limit any more.
+ */
+INLINE void
+list_center(vf score, int c, float *limit, int most, float *rest, uint32_t *list, int *count)
+{
+	unsigned listed = vf_not_less(vf_load(limit), score);
+	vf		 beyond = vf_select_less(vf_load(limit), score, score, vf_set(INFINITY));
+
+	beyond = vf_min(vf_load(rest), beyond);
+	vf_store(rest, beyond);
+	for (; listed != 0; listed &= listed - 1)
+	{
+		int lane = __builtin_ctz(listed);
+
+		if (count[lane] < most)
+			list[lane * most + count[lane]] = (uint32_t) c;
+		else
+			limit[lane] = -INFINITY;
+		count[lane]++;
+	}
+}
+
+INLINE void
+listed_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
+			 float *limit, int most, float *rest, uint32_t *list, int *count)
+{
+	vf score[FILTER_GROUP][PAIR], low[PAIR];
+
+	group_scores(panel, d, packed, half_norm, score);
+#pragma GCC unroll 2
+	for (int p = 0; p < PAIR; p++)
+	{
+		low[p] = score[0][p];
+#pragma GCC unroll 16
+		for (int c = 1; c < FILTER_GROUP; c++)
+			low[p] = vf_min(low[p], score[c][p]);
+	}
+#pragma GCC unroll 2
+	for (int p = 0; p < PAIR; p++)
+	{
+		int at = p * VF_LANES;
+
+		if (vf_not_less(vf_load(limit + at), low[p]) == 0)
+		{
+			low[p] = vf_min(vf_load(rest + at), low[p]);
+			vf_store(rest + at, low[p]);
+			continue;
+		}
+		for (int c = 0; c < FILTER_GROUP; c++)
+			list_center(score[c][p], first + c, limit + at, most, rest + at,
+						list + (size_t) at * (size_t) most, count + at);
+	}
+}
+
+static void
+filter_list(const float *panel, int d, const float *packed, const float *half_norm, int groups,
+			float *limit, int most, float *rest, uint32_t *list, int *count)
+{
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		rest[lane] = INFINITY;
+		count[lane] = 0;
+	}
+	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
+		for (int group = 0; group < groups; group++)
+			listed_group(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
+						 half_norm + group * FILTER_GROUP, group * FILTER_GROUP, limit + lane, most,
+						 rest + lane, list + (size_t) lane * (size_t) most, count + lane);
 }
 
 /* ---- proofs ---- */

@@ -186,6 +186,7 @@ const clu_verbs clu_kmeans_verbs = {
 	.reset = reset,
 	.prepare = clu_hard_prepare,
 	.accumulate = accumulate,
+	.whole_shares = true,
 	.settled = clu_hard_settled,
 	.refit = refit,
 	.improve = improve,

@@ -83,7 +83,7 @@ clu_step_hard_layout(clu_step_hard *hard, clu_arena *arena, const clu_step *step
 
 	hard->metric = metric;
 	clu_frame_layout(&hard->frame, arena, d, 0);
-	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, 1);
+	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, NULL, 1);
 	CLU_TAKE(arena, hard->center, clu_size_product((size_t) k, dims));
 	CLU_TAKE(arena, hard->scaled, n * dims);
 	CLU_TAKE(arena, hard->distance, n);

@@ -93,6 +93,83 @@ kernel_agrees(clu_metric metric, int d, int k, int width)
 	return good;
 }
 
+/*
+ * Lists of centres: whose scores, as the kernel has them, are not above the limit; and one distance.
+ */
+static bool
+lists_agree(int d, int k)
+{
+	int		 size = clu_kernel->filter_group, groups = (k + size - 1) / size, most = 5;
+	float	*panel = test_memory(sizeof(float) * CLU_LANES * (size_t) d);
+	float	*packed = test_memory(sizeof(float) * (size_t) (groups * size * d));
+	float	*half_norm = test_memory(sizeof(float) * (size_t) (groups * size));
+	float	*score = test_memory(sizeof(float) * CLU_LANES * (size_t) (groups * size));
+	float	 limit[CLU_LANES], given[CLU_LANES], rest[CLU_LANES];
+	uint32_t list[CLU_LANES * 5];
+	int		 count[CLU_LANES];
+	bool	 good = true;
+
+	for (int i = 0; i < CLU_LANES * d; i++)
+		panel[i] = (float) random_below(4);
+	for (int i = 0; i < groups * size * d; i++)
+		packed[i] = (float) random_below(4);
+	for (int c = 0; c < groups * size; c++)
+		half_norm[c] = c < k ? (float) random_below(10) : INFINITY;
+	clu_kernel->scores(panel, d, packed, half_norm, groups, score);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		given[lane] = limit[lane] =
+			lane % 5 == 0 ? -INFINITY
+						  : score[random_below((uint64_t) k) * CLU_LANES + (uint64_t) lane];
+	clu_kernel->filter_list(panel, d, packed, half_norm, groups, limit, most, rest, list, count);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		float least = INFINITY;
+		int	  listed = 0;
+
+		for (int c = 0; c < k; c++)
+		{
+			float plain = half_norm[c]; /* of whole numbers: exact */
+
+			for (int j = 0; j < d; j++)
+				plain -= panel[j * CLU_LANES + lane] * packed[(c / size * d + j) * size + c % size];
+			good = good && score[c * CLU_LANES + lane] == plain;
+			if (plain > given[lane])
+				least = fminf(least, plain);
+			else if (listed++ < most)
+				good = good && list[lane * most + listed - 1] == (uint32_t) c;
+		}
+		good = good &&
+			   (listed > most ? count[lane] > most : count[lane] == listed && rest[lane] == least);
+	}
+	free(panel);
+	free(packed);
+	free(half_norm);
+	free(score);
+	return good;
+}
+
+static bool
+rough_distance_agrees(int d, int width)
+{
+	clu_rows rows = make_rows(1, d, width);
+	double	*center = test_memory((size_t) d * sizeof(double));
+	double	*row = test_memory((size_t) d * sizeof(double));
+	bool	 good;
+
+	for (int j = 0; j < d; j++)
+	{
+		set_value(&rows, 0, j, random_normal());
+		center[j] = random_normal();
+		row[j] = get_value(&rows, 0, j);
+	}
+	good = near(clu_kernel->point_squared(rows.x, width, d, center),
+				plain_distance(CLU_SQUARED, row, center, d), 1e-14 * (d + 4));
+	free_rows(&rows);
+	free(center);
+	free(row);
+	return good;
+}
+
 static void
 test_kernels(void)
 {
@@ -112,6 +189,11 @@ test_kernels(void)
 										 repeat % 4 < 2 ? 4 : 8);
 		ok(good, "distances of kernel %s are those of a plain loop, to the bit",
 		   kernel_names[kernel]);
+		good = true;
+		for (int repeat = 0; repeat < 200; repeat++)
+			good = good && lists_agree(1 + (int) random_below(9), 1 + (int) random_below(60)) &&
+				   rough_distance_agrees(1 + (int) random_below(90), repeat % 2 ? 8 : 4);
+		ok(good, "lists, scores and rough distances of kernel %s", kernel_names[kernel]);
 	}
 }
 
@@ -125,6 +207,7 @@ enum
 	INTEGERS,
 	SCALES,
 	ONE_OUTLIER,
+	MANY_CLUSTERS,
 	DATA_KINDS
 };
 
@@ -133,7 +216,8 @@ static const char *const data_names[] = {"normal",
 										 "far from the origin",
 										 "small integers",
 										 "columns of different scales",
-										 "with one outlier"};
+										 "with one outlier",
+										 "in many clusters"};
 
 enum
 {
@@ -153,6 +237,7 @@ typedef struct trial
 	clu_rows	 rows;
 	prepared	 data;
 	clu_frame	 frame;
+	clu_axes	 axes;
 	clu_assigner assigner;
 	clu_arena	 arena, frame_arena;
 	double		*center, *previous;
@@ -176,6 +261,8 @@ data_value(const trial *t, size_t i, int j)
 			return random_normal() * pow(10, j % 7 - 3);
 		case ONE_OUTLIER:
 			return i == 3 ? 1e6 : random_normal();
+		case MANY_CLUSTERS:
+			return (double) ((i % 97 * 31 + (size_t) j * 57) % 101) + random_normal();
 		default:
 			return random_normal();
 	}
@@ -188,6 +275,15 @@ center_value(const trial *t, size_t c, int j)
 	if (c % 2 == 0 || t->kind == INTEGERS)
 		return get_value(&t->rows, random_below(t->rows.n), j);
 	return data_value(t, random_below(100), j);
+}
+
+static void
+lay_out_assigner(trial *t)
+{
+	size_t n = t->data.points.n;
+
+	clu_axes_layout(&t->axes, &t->arena, n, t->metric == CLU_SQUARED ? t->k : 0, t->d);
+	clu_assign_layout(&t->assigner, &t->arena, t->metric, n, t->k, t->d, &t->axes, 1);
 }
 
 static void
@@ -209,11 +305,13 @@ begin_trial(trial *t, clu_metric metric, int kind, size_t n, int k, int d, int w
 	t->frame_arena = (clu_arena) {test_memory(t->frame_arena.used), 0};
 	clu_frame_layout(&t->frame, &t->frame_arena, d, 1);
 	clu_frame_measure(&t->frame, &t->data.points, NULL, NULL);
-	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d, 1);
+	lay_out_assigner(t);
 	t->arena = (clu_arena) {test_memory(t->arena.used), 0};
-	clu_assign_layout(&t->assigner, &t->arena, metric, t->data.points.n, k, d, 1);
+	lay_out_assigner(t);
 	t->assigner.frame = &t->frame;
 	clu_assign_reset(&t->assigner, t->data.points.n);
+	clu_axes_find(&t->axes, &t->data.points, t->frame.shift, t->frame.unit,
+				  t->assigner.member[0].filter_panel, t->assigner.member[0].along, NULL);
 
 	t->center = test_memory((size_t) k * (size_t) d * sizeof(double));
 	t->previous = test_memory((size_t) k * (size_t) d * sizeof(double));
@@ -391,6 +489,88 @@ test_large_shapes(void)
 	}
 }
 
+/* ---- along axes ---- */
+
+/* With so many centres and dimensions points are looked at along axes first. */
+static void
+test_axes(void)
+{
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		bool good = true;
+
+		if (!use_kernel(kernel))
+		{
+			ok(true, "along axes with kernel %s # SKIP not on this machine", kernel_names[kernel]);
+			continue;
+		}
+		random_seed(19);
+		for (int kind = 0; kind < DATA_KINDS; kind++)
+			for (int repeat = 0; repeat < 4; repeat++)
+				good &= trial_passes(CLU_SQUARED, kind, 300 + random_below(300),
+									 64 + (int) random_below(64), 64 + (int) random_below(80),
+									 repeat % 2 ? 8 : 4, 8);
+		ok(good, "labels found along axes with kernel %s are those of plain distances",
+		   kernel_names[kernel]);
+	}
+}
+
+/* The score of a centre, and what the axes say that it's not below. */
+static bool
+bound_holds(const trial *t, size_t point, int c)
+{
+	const clu_assigner *a = &t->assigner;
+	const clu_frame	   *frame = &t->frame;
+	const double	   *x = clu_point(&t->data.points, point, t->row);
+	const double	   *center = t->center + (size_t) c * (size_t) t->d;
+	int					size = clu_kernel->filter_group, columns = t->axes.m + 1;
+	const float		   *place = t->axes.place + point * (size_t) columns;
+	const float *other = a->places + (size_t) (c / size) * (size_t) (size * columns) + c % size;
+	wide		 score = 0, norm = 0, bound;
+
+	for (int j = 0; j < t->d; j++)
+	{
+		wide from = ((wide) x[j] - frame->shift[j]) * frame->unit;
+		wide to = ((wide) center[j] - frame->shift[j]) * frame->unit;
+
+		score += to * to / 2 - from * to;
+		norm += from * from;
+	}
+	bound = a->half_norm[c];
+	for (int j = 0; j < columns; j++)
+		bound -= (wide) place[j] * (wide) other[j * size];
+	return near(t->axes.norm[point], (double) norm, 1e-6) &&
+		   bound <= score + clu_axes_error(&t->axes, sqrt((double) norm), a->largest_norm);
+}
+
+static void
+test_bounds(void)
+{
+	bool good = true, used = true;
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+		for (int kind = 0; use_kernel(kernel) && kind < DATA_KINDS; kind++)
+		{
+			trial t;
+
+			random_seed((uint64_t) kind + 7);
+			begin_trial(&t, CLU_SQUARED, kind, 700, 128, 64 + 8 * kind, kind % 2 ? 4 : 8);
+			for (int i = 0; i < t.k * t.d && kind == MANY_CLUSTERS; i++)
+				t.center[i] = get_value(&t.rows, (size_t) (i / t.d), i % t.d);
+			good = good && pass_is_right(&t, true);
+			if (kind == MANY_CLUSTERS)
+				used = used && t.assigner.member[0].narrowed == t.data.points.n &&
+					   t.assigner.member[0].listed < 8 * t.data.points.n &&
+					   t.assigner.member[0].crowded < t.data.points.n / 4;
+			for (size_t i = 0; i < t.data.points.n; i += 9)
+				for (int c = 0; c < t.k && t.axes.norm[i] >= 0; c++)
+					good = good && bound_holds(&t, i, c);
+			end_trial(&t);
+		}
+	ok(good, "scores are not below what the axes say");
+	ok(used, "of clustered points the axes leave few centres");
+}
+
 /* Many iterations in which hardly anything moves: errors of the gaps would add up. */
 static void
 test_long_runs(void)
@@ -515,6 +695,8 @@ main(void)
 	test_kernels();
 	test_assignment();
 	test_large_shapes();
+	test_axes();
+	test_bounds();
 	test_long_runs();
 	test_far_centers();
 	test_ties();
