@@ -7,7 +7,7 @@
 #include <math.h>
 
 #define LEAST_SAMPLE 50000 /* points */
-#define FOR_A_CENTER 1000  /* points for each centre */
+#define FOR_A_CENTER 200   /* points for each centre */
 #define WORTH_IT 4		   /* times more points than the sample has */
 
 static size_t
