@@ -606,7 +606,7 @@ settle_listed(pass *p, const seeker *s, const uint32_t *list, int count, float r
 		if (list[i] == s->guess)
 			continue;
 		distance = distance_from(p, s->point, list[i]);
-		second = fmin(second, fmax(least, distance));
+		second = CLU_MIN(second, CLU_MAX(least, distance));
 		if (distance < least)
 		{
 			least = distance;
@@ -623,7 +623,7 @@ settle_listed(pass *p, const seeker *s, const uint32_t *list, int count, float r
 			settle_exactly(p, s->point);
 			return;
 		}
-		gap = fminf(gap, listed);
+		gap = CLU_MIN(gap, listed);
 	}
 	settle(p, s->point, label, gap);
 }

@@ -6,6 +6,10 @@
  * the order of the dimensions.  Squares of differences beyond 1e154 overflow and those below
  * 1e-154 vanish; then the point is compared again, with everything divided by a power of two that
  * brings the difference at hand to about one.
+ *
+ * With many centres and dimensions the filter of the fit comes first (assign.h): scores in single
+ * precision about the mean of the centres, of which the best is the label if it leads by more than
+ * twice the bound on their errors.
  */
 #include <float.h>
 #include <math.h>
@@ -20,12 +24,44 @@
 #define SAFE_LEAST 0x1p-900
 #define SAFE_MOST 0x1p1000
 
+/* What the filter is worth its while for. */
+#define FILTER_CENTERS 24
+#define FILTER_DIMENSIONS 32
+#define FILTER_VALUES 2048
+
+/* Models whose centres are farther from their mean, or nearer, are not filtered. */
+#define WIDEST 0x1p300
+#define NARROWEST 0x1p-300
+
 typedef struct hard_tables
 {
 	clu_metric metric;
 	double	  *packed;
 	double	  *distance; /* k, padded */
+
+	/* the filter's; unit is 0 where there is none */
+	double	unit; /* power of two that brings centred centres below 1 */
+	double	widest;
+	double *shift;
+	float  *panel; /* centres in panels: packed[panel][j][32] */
+	float  *half_norm;
+	float  *x;
+	float  *score;
 } hard_tables;
+
+static bool
+worth_filtering(const clu_model *model)
+{
+	return model->algorithm == CLU_KMEANS && model->k >= FILTER_CENTERS &&
+		   model->d >= FILTER_DIMENSIONS && (double) model->k * (double) model->d >= FILTER_VALUES;
+}
+
+/* Of centres. */
+static int
+panels(const clu_model *model)
+{
+	return (model->k + CLU_LANES - 1) / CLU_LANES;
+}
 
 static void
 layout(clu_scorer *scorer, clu_arena *arena)
@@ -40,6 +76,71 @@ layout(clu_scorer *scorer, clu_arena *arena)
 		tables = &measured;
 	CLU_TAKE(arena, tables->packed, clu_packed_size(model->k, model->d));
 	CLU_TAKE(arena, tables->distance, (size_t) model->k + CLU_GROUP);
+	if (worth_filtering(model))
+	{
+		size_t d = (size_t) model->d, padded = (size_t) panels(model) * CLU_LANES;
+
+		CLU_TAKE(arena, tables->shift, d);
+		CLU_TAKE(arena, tables->panel, clu_size_product(padded, d));
+		CLU_TAKE(arena, tables->half_norm, padded);
+		CLU_TAKE(arena, tables->x, d);
+		CLU_TAKE(arena, tables->score, padded);
+	}
+}
+
+/* The mean of the centres, and how far from it they are. */
+static void
+measure_centers(hard_tables *tables, const clu_model *model)
+{
+	size_t d = (size_t) model->d;
+
+	memset(tables->shift, 0, d * sizeof(double));
+	tables->widest = 0;
+	for (int c = 0; c < model->k; c++)
+		for (size_t j = 0; j < d; j++)
+			tables->shift[j] += model->center[(size_t) c * d + j] / model->k;
+	for (int c = 0; c < model->k; c++)
+	{
+		double norm = 0;
+
+		for (size_t j = 0; j < d; j++)
+		{
+			double value = model->center[(size_t) c * d + j] - tables->shift[j];
+
+			norm += value * value;
+		}
+		tables->widest = fmax(tables->widest, norm);
+	}
+	tables->widest = sqrt(tables->widest) * (1 + 1e-6);
+}
+
+static void
+prepare_filter(hard_tables *tables, const clu_model *model)
+{
+	size_t d = (size_t) model->d;
+	int	   exponent;
+
+	measure_centers(tables, model);
+	if (!(tables->widest > NARROWEST && tables->widest < WIDEST))
+		return;
+	(void) frexp(tables->widest, &exponent);
+	tables->unit = ldexp(1, -exponent);
+	tables->widest *= tables->unit;
+	for (int c = 0; c < panels(model) * CLU_LANES; c++)
+	{
+		float *to = tables->panel + (size_t) (c / CLU_LANES) * d * CLU_LANES + c % CLU_LANES;
+		double norm = 0;
+
+		for (size_t j = 0; j < d; j++)
+		{
+			const double *center = model->center + (size_t) CLU_MIN(c, model->k - 1) * d;
+			double		  value = (center[j] - tables->shift[j]) * tables->unit;
+
+			norm += value * value;
+			to[j * CLU_LANES] = c < model->k ? (float) value : 0.0f;
+		}
+		tables->half_norm[c] = c < model->k ? (float) (norm / 2) : INFINITY;
+	}
 }
 
 static void
@@ -50,6 +151,9 @@ prepare(clu_scorer *scorer)
 
 	tables->metric = model->algorithm == CLU_KMEDIANS ? CLU_L1 : CLU_SQUARED;
 	clu_pack_centers(model->center, model->k, model->d, tables->packed);
+	tables->unit = 0;
+	if (worth_filtering(model))
+		prepare_filter(tables, model);
 }
 
 /* Of centres, as they are packed. */
@@ -129,15 +233,85 @@ least_of(const double *distance, int k)
 	return best;
 }
 
+/* Fill tables->x; returns its squared norm. */
+static double
+center_point(hard_tables *tables, const double *x, int d)
+{
+	double sum[8] = {0};
+	int	   j = 0;
+
+	for (; j + 8 <= d; j += 8)
+		for (int i = 0; i < 8; i++)
+		{
+			double value = (x[j + i] - tables->shift[j + i]) * tables->unit;
+
+			tables->x[j + i] = (float) value;
+			sum[i] += value * value;
+		}
+	for (; j < d; j++)
+	{
+		double value = (x[j] - tables->shift[j]) * tables->unit;
+
+		tables->x[j] = (float) value;
+		sum[0] += value * value;
+	}
+	return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+/* What a score may be wrong by, and beside it what the distances as they are computed may (assign.h). */
+static double
+score_error(int d, double length, double widest)
+{
+	double u = FLT_EPSILON / 2, gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
+
+	return gamma * (widest * widest / 2 + length * widest) +
+		   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
+}
+
+/* The label, if the filter proves one; else -1. */
+static int
+filtered_label(clu_scorer *scorer, const double *x)
+{
+	hard_tables		*tables = scorer->tables;
+	const clu_model *model = scorer->model;
+	double			 squared = center_point(tables, x, model->d), length, error;
+	float			 least = INFINITY, second = INFINITY;
+	int				 best = 0;
+
+	if (!(squared < 1e30))
+		return -1;
+	length = sqrt(squared) * (1 + 1e-6) + 0x1p-70;
+	error = score_error(model->d, length, tables->widest);
+	clu_kernel->point_scores(tables->x, model->d, tables->panel, tables->half_norm, panels(model),
+							 tables->score);
+	for (int c = 0; c < model->k; c++)
+	{
+		float score = tables->score[c];
+
+		if (score < least)
+		{
+			second = least;
+			least = score;
+			best = c;
+		}
+		else if (score < second)
+			second = score;
+	}
+	return (double) second - (double) least > 2 * error ? best : -1;
+}
+
 static int
 label(clu_scorer *scorer, const double *x)
 {
 	hard_tables		*tables = scorer->tables;
 	const clu_model *model = scorer->model;
 	double			 distance;
-	int best = clu_kernel->point_nearest(tables->metric, x, model->d, tables->packed, groups(model),
-										 &distance);
+	int				 best = tables->unit > 0 ? filtered_label(scorer, x) : -1;
 
+	if (best >= 0)
+		return best;
+	best = clu_kernel->point_nearest(tables->metric, x, model->d, tables->packed, groups(model),
+									 &distance);
 	if (is_safe(tables, distance))
 		return best;
 	for (int c = 0; c < model->k; c++)

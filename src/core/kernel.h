@@ -70,6 +70,10 @@ typedef struct clu_kernels
 	void (*scores)(const float *panel, int d, const float *packed, const float *half_norm,
 				   int groups, float *out);
 
+	/* Those of one point, where the centres lie in panels. */
+	void (*point_scores)(const float *x, int d, const float *packed, const float *half_norm,
+						 int panels, float *out);
+
 	/*
 	 * The centres whose scores are not above the limit, for each of 32 points: how many, and if that is at most
 	 * most, which in list[lane * most]; and the least of the other scores.  Of longer lists only that they

@@ -539,6 +539,7 @@ const clu_kernels KERNEL_TABLE = {
 	.filter_gaps = filter_gaps,
 	.filter_list = filter_list,
 	.scores = scores,
+	.point_scores = point_scores,
 	.nearest = nearest,
 	.distances = distances,
 	.deviations = deviations,

@@ -226,6 +226,51 @@ scores(const float *panel, int d, const float *packed, const float *half_norm, i
 		}
 }
 
+/* ---- one point: centres in lanes ---- */
+
+INLINE void
+point_panels(const float *x, int d, const float *packed, const float *half_norm, const int panels,
+			 float *out)
+{
+	const int vectors = CLU_LANES / VF_LANES;
+	vf		  score[2 * CLU_LANES / VF_LANES];
+
+#pragma GCC unroll 16
+	for (int v = 0; v < panels * vectors; v++)
+		score[v] = vf_load(half_norm + v * VF_LANES);
+	for (int j = 0; j < d; j++)
+	{
+		vf value = vf_set(x[j]);
+
+#pragma GCC unroll 2
+		for (int p = 0; p < panels; p++)
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++)
+				score[p * vectors + v] = vf_minus_product(
+					score[p * vectors + v], value,
+					vf_load(packed + ((size_t) p * (size_t) d + (size_t) j) * CLU_LANES +
+							v * VF_LANES));
+	}
+#pragma GCC unroll 16
+	for (int v = 0; v < panels * vectors; v++)
+		vf_store(out + v * VF_LANES, score[v]);
+}
+
+static void
+point_scores(const float *x, int d, const float *packed, const float *half_norm, int panels,
+			 float *out)
+{
+	size_t size = (size_t) d * CLU_LANES;
+	int	   p = 0;
+
+	for (; p + 2 <= panels; p += 2)
+		point_panels(x, d, packed + (size_t) p * size, half_norm + p * CLU_LANES, 2,
+					 out + p * CLU_LANES);
+	if (p < panels)
+		point_panels(x, d, packed + (size_t) p * size, half_norm + p * CLU_LANES, 1,
+					 out + p * CLU_LANES);
+}
+
 /* ---- lists ---- */
 
 /*

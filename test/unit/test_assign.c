@@ -9,6 +9,7 @@
 #include "fitting.h"
 
 #include "assign.h"
+#include "score.h"
 
 /* ---- kernels ---- */
 
@@ -652,6 +653,76 @@ test_ties(void)
 	ok(good, "of equally near centres the lowest number wins");
 }
 
+/* ---- models applied ---- */
+
+/* The labels that a model gives to single points, with the filter or without. */
+static bool
+applied_labels_agree(int kind, int k, int d)
+{
+	trial	   t;
+	clu_scorer scorer;
+	clu_model  model = {.algorithm = CLU_KMEANS, .k = k, .d = d};
+	clu_arena  arena = {NULL, 0};
+	double	  *parameter = test_memory(clu_parameter_count(CLU_KMEANS, 0, k, d) * sizeof(double));
+	bool	   good = true;
+
+	begin_trial(&t, CLU_SQUARED, kind, 200, k, d, 8);
+	clu_model_bind(&model, parameter);
+	memcpy(model.center, t.center, (size_t) k * (size_t) d * sizeof(double));
+	if (kind == INTEGERS)
+		memcpy(model.center, model.center + d, (size_t) d * sizeof(double)); /* a tie */
+	clu_score_layout(&scorer, &arena, &model);
+	arena = (clu_arena) {test_memory(arena.used), 0};
+	clu_score_layout(&scorer, &arena, &model);
+	clu_score_prepare(&scorer);
+	for (size_t i = 0; i < t.rows.n; i++)
+	{
+		double least = INFINITY;
+		int	   label = 0;
+
+		for (int j = 0; j < d; j++)
+			t.row[j] = get_value(&t.rows, i, j) * (i % 50 == 49 ? 1e40 : 1);
+		for (int c = 0; c < k; c++)
+		{
+			double distance =
+				plain_distance(CLU_SQUARED, t.row, model.center + (size_t) c * (size_t) d, d);
+
+			if (distance < least)
+			{
+				least = distance;
+				label = c;
+			}
+		}
+		good = good && scorer.verbs->label(&scorer, t.row) == label;
+	}
+	free(arena.base);
+	free(parameter);
+	end_trial(&t);
+	return good;
+}
+
+static void
+test_applied(void)
+{
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		bool good = true;
+
+		if (!use_kernel(kernel))
+		{
+			ok(true, "applied with kernel %s # SKIP not on this machine", kernel_names[kernel]);
+			continue;
+		}
+		random_seed(23);
+		for (int kind = 0; kind < DATA_KINDS; kind++)
+			for (int repeat = 0; repeat < 6; repeat++)
+				good &= applied_labels_agree(kind, 20 + (int) random_below(90),
+											 14 + (int) random_below(70));
+		ok(good, "labels of single points with kernel %s are those of plain distances",
+		   kernel_names[kernel]);
+	}
+}
+
 /* ---- the frame ---- */
 
 static void
@@ -700,6 +771,7 @@ main(void)
 	test_long_runs();
 	test_far_centers();
 	test_ties();
+	test_applied();
 	test_frame();
 	return finish_tests();
 }
