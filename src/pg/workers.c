@@ -27,8 +27,11 @@
 /* Multiplications that are worth a worker: some ten times what it costs to start one. */
 #define WORK_OF_WORKER 8e6
 
-/* Rounds of looking, some twenty microseconds, before sleeping. */
-#define SPINS 400
+/*
+ * Rounds of looking before sleeping: some 300 microseconds.  To wake a process up takes a good part
+ * of that, and what two members wait for each other is less most often: a tenth of an item.
+ */
+#define SPINS 12000
 
 typedef struct shared_file
 {
