@@ -296,7 +296,7 @@ test_short_columns(void)
 	clu_interrupt interrupt = {look_at_watch, &w};
 	clu_rows	  rows = make_rows(190, 6000 / SLOWER, 8);
 	clu_points	  points = {.x = (void *) rows.x, .n = rows.n, .d = rows.d, .width = 8, .unit = 1};
-	clu_word_list scratch = {NULL};
+	clu_word_list scratch = {0};
 	clu_arena	  arena = {NULL, 0};
 	clu_ranks	  ranks;
 	void		 *memory;
