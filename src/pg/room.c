@@ -20,8 +20,8 @@
 #define SMALL_PIECE (32 * 1024)
 #define LARGE_PIECE (1024 * 1024)
 
-/* At most 128 MB, of which a fault brings 64 kB. */
-#define MOST_FAULTS 2048
+/* At most 64 MB and what is touched between two checks: a fault brings 64 kB. */
+#define MOST_FAULTS 1024
 
 /* Addresses cost nothing: far more of them than a fit can use. */
 #define RESERVED_SIZE ((Size) 1 << (sizeof(void *) > 4 ? 40 : 28))
