@@ -143,7 +143,7 @@ struct clu_fit
 	uint64_t changed;		   /* by the last pass */
 	int		 flaws;			   /* of the parameters: a run with fewer is better in any case */
 
-	/* Counted in turn, by any member of the team, during a pass. */
+	/* Counted by all members of the team at once, during a pass. */
 	uint64_t seen; /* points, in all passes so far */
 };
 

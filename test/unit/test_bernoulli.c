@@ -25,7 +25,7 @@ draw_below(int n)
 static bool
 close(double a, double b)
 {
-	return near(a, b, TOLERANCE) || fabs(a - b) <= TOLERANCE;
+	return a == b || fabs(a - b) <= TOLERANCE * fmax(1, fabs(b));
 }
 
 /* ---- data ---- */
