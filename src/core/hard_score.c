@@ -11,7 +11,6 @@
  * precision about the mean of the centres, of which the best is the label if it leads by more than
  * twice the bound on their errors.
  */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -258,16 +257,6 @@ center_point(hard_tables *tables, const double *x, int d)
 	return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-/* What a score may be wrong by, and beside it what the distances as they are computed may (assign.h). */
-static double
-score_error(int d, double length, double widest)
-{
-	double u = FLT_EPSILON / 2, gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
-
-	return gamma * (widest * widest / 2 + length * widest) +
-		   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
-}
-
 /* The label, if the filter proves one; else -1. */
 static int
 filtered_label(clu_scorer *scorer, const double *x)
@@ -281,7 +270,7 @@ filtered_label(clu_scorer *scorer, const double *x)
 	if (!(squared < 1e30))
 		return -1;
 	length = sqrt(squared) * (1 + 1e-6) + 0x1p-70;
-	error = score_error(model->d, length, tables->widest);
+	error = clu_filter_error(clu_filter_gamma(model->d), model->d, length, tables->widest);
 	clu_kernel->point_scores(tables->x, model->d, tables->panel, tables->half_norm, panels(model),
 							 tables->score);
 	for (int c = 0; c < model->k; c++)

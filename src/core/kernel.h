@@ -15,6 +15,8 @@
 #ifndef CLU_KERNEL_H
 #define CLU_KERNEL_H
 
+#include <float.h>
+
 #include "base.h"
 
 #define CLU_LANES 32 /* points in a panel */
@@ -206,6 +208,26 @@ bool clu_kernel_force(const char *name);
 /* Pack centres for point_distances; room for clu_packed_size(k, d) doubles. */
 size_t clu_packed_size(int k, int d);
 void   clu_pack_centers(const double *centers, int k, int d, double *packed);
+
+/* The gamma of assign.h, and a little more. */
+static inline double
+clu_filter_gamma(int d)
+{
+	double u = FLT_EPSILON / 2;
+
+	return (d + 6) * u / (1 - (d + 6) * u) * 1.01;
+}
+
+/*
+ * What a score of the filter may be wrong by (assign.h), for a point and centres of these lengths; in the last
+ * terms the rounding of the exact distances, and what underflows in a float.
+ */
+static inline double
+clu_filter_error(double gamma, int d, double length, double widest)
+{
+	return gamma * (widest * widest / 2 + length * widest) +
+		   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
+}
 
 /* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
 void clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,

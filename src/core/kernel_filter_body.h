@@ -351,17 +351,12 @@ static void
 filter_gaps(const float *restrict least, const float *restrict second, const float *restrict norm,
 			int d, double widest, float *restrict gap)
 {
-	double u = FLT_EPSILON / 2;
-	double gamma = (d + 6) * u / (1 - (d + 6) * u) * 1.01;
-	double rounding = (d + 4) * DBL_EPSILON, vanished = d * 0x1p-140;
+	double gamma = clu_filter_gamma(d);
 
 	for (int lane = 0; lane < CLU_LANES; lane++)
 	{
 		double squared = norm[lane], length = sqrt(squared) * (1 + gamma) + 0x1p-70;
-
-		/* the last terms: rounding of the exact distances, and what underflows in a float */
-		double error = gamma * (widest * widest / 2 + length * widest) +
-					   rounding * (length + widest) * (length + widest) + vanished;
+		double error = clu_filter_error(gamma, d, length, widest);
 		double near = 2 * (least[lane] + error) + squared * (1 + 2 * gamma);
 		double far = 2 * (second[lane] - error) + squared * (1 - 2 * gamma);
 		double lead = (double) second[lane] - (double) least[lane] - 2 * error;
