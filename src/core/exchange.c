@@ -221,7 +221,10 @@ begin_attempt(clu_fit *fit)
 	hard->exchange.attempting = true;
 }
 
-/* From the saved optimum, make the untried exchange that promises most. */
+/*
+ * From the saved optimum, make the untried exchange that promises most.  Where a split gains
+ * nothing it has no halves either: nobody has set them for a cluster of one point.
+ */
 static clu_improvement
 try_exchange(clu_fit *fit, const clu_exchange_verbs *verbs)
 {
@@ -236,7 +239,8 @@ try_exchange(clu_fit *fit, const clu_exchange_verbs *verbs)
 		clu_check(fit->interrupt);
 		for (int c = 0; c < k; c++)
 			if (exchange->partner[a] != a && c != a && c != exchange->partner[a] &&
-				exchange->gain[c] - exchange->loss[a] > best && !tried(exchange, a, c))
+				exchange->gain[c] > 0 && exchange->gain[c] - exchange->loss[a] > best &&
+				!tried(exchange, a, c))
 			{
 				best = exchange->gain[c] - exchange->loss[a];
 				pair = a;

@@ -14,6 +14,8 @@
 #include "order.h"
 #include "kernel.h"
 
+static int memory_filling = 0xff;
+
 static inline void *
 test_memory(size_t size)
 {
@@ -21,7 +23,7 @@ test_memory(size_t size)
 
 	if (posix_memalign(&memory, CLU_ALIGNMENT, size > 0 ? size : 1) != 0)
 		abort();
-	memset(memory, 0xff, size);
+	memset(memory, memory_filling, size);
 	return memory;
 }
 

@@ -246,11 +246,31 @@ same_with_kernel(const problem *p, int kernel)
 	return same;
 }
 
+/* The same outcome in memory that held something else before. */
+static bool
+same_in_memory(const problem *p, int filling)
+{
+	fitted a, b;
+	bool   same;
+
+	fit_problem(&a, p, &p->rows, NULL);
+	memory_filling = filling;
+	fit_problem(&b, p, &p->rows, NULL);
+	memory_filling = 0xff;
+	same = same_outcome(&a, &b);
+	if (!same)
+		report_case(p, "not the same in memory of %#x: objective %.17g, %.17g", (unsigned) filling,
+					a.fit.model.objective, b.fit.model.objective);
+	free_fit(&a);
+	free_fit(&b);
+	return same;
+}
+
 static void
 test_same_rows(void)
 {
 	uint64_t cases = number_of_cases(700, 30000);
-	int		 shuffles = 0, repeats = 0, floats = 0, kernels = 0;
+	int		 shuffles = 0, repeats = 0, floats = 0, kernels = 0, memories = 0;
 	int		 tried_repeats = 0, tried_floats = 0;
 
 	for (uint64_t number = 0; number < cases; number++)
@@ -261,6 +281,7 @@ test_same_rows(void)
 			clu_rows other = pick_rows(&p.rows, index, p.rows.n, 8);
 
 			shuffles += !same_with(&p, &other, "rows shuffled");
+			memories += !same_in_memory(&p, 0) || !same_in_memory(&p, 0x40);
 			for (int kernel = 1; kernel < KERNELS; kernel++)
 				if (use_kernel(kernel))
 					kernels += !same_with_kernel(&p, kernel);
@@ -289,6 +310,7 @@ test_same_rows(void)
 	ok(tried_floats > 0 && floats == 0, "the values as floats: the same bytes (%d of %d not)",
 	   floats, tried_floats);
 	ok(kernels == 0, "every instruction set: the same bytes (%d not)", kernels);
+	ok(memories == 0, "whatever memory held before: the same bytes (%d not)", memories);
 }
 
 /* ---- other units ---- */
