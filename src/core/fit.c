@@ -377,6 +377,17 @@ clu_fit_renumber(clu_fit *fit)
 	return true;
 }
 
+/* The same during a fit, whose state may know the numbers. */
+static bool
+renumber(clu_fit *fit)
+{
+	if (!clu_fit_renumber(fit))
+		return false;
+	if (fit->verbs->renumber != NULL)
+		fit->verbs->renumber(fit, (const int *) fit->best);
+	return true;
+}
+
 /* ---- the whole ---- */
 
 clu_status
@@ -400,9 +411,9 @@ clu_fit_run(clu_fit *fit)
 	model->flags |= fit->converged ? CLU_MODEL_CONVERGED : 0;
 
 	if (fit->start_model == NULL)
-		clu_fit_renumber(fit);
+		renumber(fit);
 	fit->verbs->finish(fit);
-	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && clu_fit_renumber(fit); i++)
+	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && renumber(fit); i++)
 		fit->verbs->finish(fit);
 	fit->verbs->restore(fit);
 	return clu_model_check_range(model, fit->error);

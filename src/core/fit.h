@@ -96,6 +96,12 @@ typedef struct clu_verbs
 	 */
 	clu_improvement (*improve)(clu_fit *fit, bool converged, clu_random *random);
 
+	/*
+	 * The clusters have other numbers: cluster c is the one that was order[c].  fit->spare is free.
+	 * NULL where nothing but the parameters depends on the numbers.
+	 */
+	void (*renumber)(clu_fit *fit, const int *order);
+
 	/* Figures of the final parameters: sizes, weights, costs, objective, likelihood. */
 	void (*finish)(clu_fit *fit);
 

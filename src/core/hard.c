@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#define CHECK_POINTS 65536 /* relabelled between two checks for interrupts */
+
 void
 clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_fit *fit)
 {
@@ -198,6 +200,32 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 
 /* ---- figures of the final model ---- */
 
+/*
+ * Labels get the new numbers, and gaps stay what they are: where one is positive no other centre is
+ * as near, whatever its number.
+ */
+void
+clu_hard_renumber(clu_fit *fit, const int *order)
+{
+	clu_hard *hard = fit->state;
+	uint32_t *label = hard->assigner.label;
+	size_t	 *number = hard->seeder.count; /* scratch: the new one of each cluster */
+	size_t	  d = (size_t) fit->model.d, k = (size_t) fit->model.k;
+
+	for (size_t c = 0; c < k; c++)
+	{
+		number[order[c]] = c;
+		memcpy(fit->spare + c * d, hard->previous + (size_t) order[c] * d, d * sizeof(double));
+	}
+	memcpy(hard->previous, fit->spare, k * d * sizeof(double));
+	for (size_t i = 0; i < fit->points->n; i++)
+	{
+		label[i] = (uint32_t) number[label[i]];
+		if (i % CHECK_POINTS == 0)
+			clu_check(fit->interrupt);
+	}
+}
+
 static void
 clear_figures(clu_dd *cost, clu_dd *size, int k)
 {
@@ -259,7 +287,10 @@ add_figures(void *work, size_t item, int member)
 
 const clu_task clu_figures_task = {figures_of_share, add_figures};
 
-/* Points are added up in their canonical order, so the sums need not be free of an order. */
+/*
+ * One more pass, with the final centres.  Points are added up in their canonical order, so the sums
+ * need not be free of an order.
+ */
 void
 clu_hard_finish(clu_fit *fit)
 {
@@ -267,7 +298,6 @@ clu_hard_finish(clu_fit *fit)
 	clu_model *model = &fit->model;
 	clu_dd	   objective = {0, 0};
 
-	clu_hard_reset(fit);
 	clu_hard_prepare(fit);
 	clear_figures(hard->cost, hard->size, model->k);
 	clu_team_run(fit->team, CLU_JOB_FIGURES, fit, clu_points_shares(fit->points), fit->interrupt);

@@ -96,6 +96,7 @@ void clu_hard_start(clu_fit *fit, clu_random *random);
 void clu_hard_adopt(clu_fit *fit);
 void clu_hard_prepare(clu_fit *fit);
 bool clu_hard_settled(clu_fit *fit);
+void clu_hard_renumber(clu_fit *fit, const int *order);
 void clu_hard_finish(clu_fit *fit);
 void clu_hard_restore(clu_fit *fit);
 
