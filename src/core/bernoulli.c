@@ -22,8 +22,8 @@
  * M-step adds responsibilities where it looked, and unfolds the sums of patterns to sums of
  * columns after every share of the points.  A row costs d / 4 vector operations for each, so the
  * two cost the same.  With many columns a row belongs to one component, or nearly: where a block
- * has few responsibilities that count, its rows are added by component instead, bit for bit
- * (add_ones).
+ * has few responsibilities that count, its rows are added by component instead, in tables over
+ * eight rows and not over four columns (add_ones).
  *
  * Ones and zeros are both summed, and theta is ones / (ones + zeros): it is exactly 0 or 1 where
  * all points of a component agree, which a quotient of two differently rounded sums would miss.
@@ -43,14 +43,20 @@
 
 #include "algorithms.h"
 
+/* Columns, and the sum over all rows behind them. */
+static size_t
+stride_of_ones(const clu_bits *bits)
+{
+	return bits->words * CLU_WORD_BITS + 1;
+}
+
 static void
 member_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bits, size_t block)
 {
 	size_t kp = (size_t) bits->kp;
 
 	CLU_TAKE(arena, member->table, clu_bits_table_size(bits));
-	CLU_TAKE(arena, member->ones, clu_size_product((size_t) bits->k, bits->words * CLU_WORD_BITS));
-	CLU_TAKE(arena, member->whole, (size_t) bits->k);
+	CLU_TAKE(arena, member->ones, clu_size_product((size_t) bits->k, stride_of_ones(bits)));
 	CLU_TAKE(arena, member->size, kp);
 	CLU_TAKE(arena, member->responsibility, clu_size_product(block, kp));
 	CLU_TAKE(arena, member->log_density, block);
@@ -65,7 +71,7 @@ layout(clu_fit *fit, clu_arena *arena)
 	clu_bernoulli *state;
 	clu_bernoulli  measured;
 	clu_bits	   bits = clu_bits_shape(fit->model.k, fit->model.d);
-	size_t		   kp = (size_t) bits.kp, d = (size_t) bits.d;
+	size_t		   k = (size_t) bits.k, kp = (size_t) bits.kp, d = (size_t) bits.d;
 
 	CLU_TAKE(arena, state, 1);
 	fit->state = state;
@@ -73,8 +79,8 @@ layout(clu_fit *fit, clu_arena *arena)
 		state = &measured;
 	state->bits = bits;
 	CLU_TAKE(arena, state->table, clu_bits_table_size(&bits));
-	CLU_TAKE(arena, state->sums.ones, clu_size_product(d, kp));
-	CLU_TAKE(arena, state->sums.zeros, clu_size_product(d, kp));
+	CLU_TAKE(arena, state->sums.ones, clu_size_product(k, d));
+	CLU_TAKE(arena, state->sums.zeros, clu_size_product(k, d));
 	CLU_TAKE(arena, state->log_weight, kp);
 	CLU_TAKE(arena, state->size, kp);
 	CLU_TAKE(arena, state->scratch, 2 * d);
@@ -138,17 +144,14 @@ clear_sums(const clu_bits *bits, clu_dd *log_likelihood, double *size)
 static void
 clear_ones(const clu_bits *bits, clu_bernoulli_member *own)
 {
-	size_t k = (size_t) bits->k;
-
-	memset(own->ones, 0, k * bits->words * CLU_WORD_BITS * sizeof(double));
-	memset(own->whole, 0, k * sizeof(double));
+	memset(own->ones, 0, (size_t) bits->k * stride_of_ones(bits) * sizeof(double));
 }
 
 static void
 clear(clu_bernoulli *state)
 {
 	const clu_bits *bits = &state->bits;
-	size_t			columns = (size_t) bits->d * (size_t) bits->kp;
+	size_t			columns = (size_t) bits->k * (size_t) bits->d;
 
 	memset(state->sums.ones, 0, columns * sizeof(double));
 	memset(state->sums.zeros, 0, columns * sizeof(double));
@@ -236,21 +239,43 @@ expect(const clu_fit *fit, const clu_block *block, clu_bernoulli_member *own)
 
 /* ---- sums for the M-step ---- */
 
-/* Sixteen sums of patterns to sums of four columns, in all lanes; the patterns are cleared. */
+/* Sixteen sums of patterns to those of a column, in all lanes. */
 static void
-unfold_nibble(double *restrict table, int lanes, double *restrict ones, double *restrict zeros,
-			  int columns, size_t kp)
+unfold_column(const double *restrict table, int lanes, int column, double *restrict ones,
+			  double *restrict zeros)
 {
-	for (int column = 0; column < columns; column++)
+	int mask = 8 >> column;
+
+	for (int lane = 0; lane < lanes; lane++)
+		ones[lane] = zeros[lane] = 0;
+	for (int value = 0; value < CLU_PATTERNS; value++)
 	{
-		int mask = 8 >> column;
+		double *restrict to = value & mask ? ones : zeros;
 
-		for (int value = 0; value < CLU_PATTERNS; value++)
+		for (int lane = 0; lane < lanes; lane++)
+			to[lane] += table[value * lanes + lane];
+	}
+}
+
+/* Add what the table of a chunk has for the columns of a nibble, and clear it. */
+static void
+unfold_nibble(clu_bernoulli *state, int chunk, int nibble, double *table)
+{
+	const clu_bits *bits = &state->bits;
+	int				lanes = clu_bits_lanes(bits, chunk);
+	int				end = CLU_MIN((nibble + 1) * CLU_NIBBLE, bits->d);
+
+	for (int j = nibble * CLU_NIBBLE; j < end; j++)
+	{
+		double ones[CLU_CHUNK], zeros[CLU_CHUNK];
+
+		unfold_column(table, lanes, j % CLU_NIBBLE, ones, zeros);
+		for (int c = chunk; c < CLU_MIN(chunk + lanes, bits->k); c++)
 		{
-			double *restrict to = value & mask ? ones : zeros;
+			size_t at = (size_t) c * (size_t) bits->d + (size_t) j;
 
-			for (int lane = 0; lane < lanes; lane++)
-				to[(size_t) column * kp + (size_t) lane] += table[value * lanes + lane];
+			state->sums.ones[at] += ones[c - chunk];
+			state->sums.zeros[at] += zeros[c - chunk];
 		}
 	}
 	memset(table, 0, sizeof(double) * CLU_PATTERNS * (size_t) lanes);
@@ -260,44 +285,47 @@ static void
 unfold(clu_bernoulli *state, double *table)
 {
 	const clu_bits *bits = &state->bits;
-	size_t			kp = (size_t) bits->kp;
 
 	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
 	{
-		int		lanes = clu_bits_lanes(bits, chunk);
 		double *at = table + clu_bits_chunk(bits, chunk);
 
 		for (int nibble = 0; nibble < bits->nibbles; nibble++)
 		{
-			size_t column = (size_t) nibble * CLU_NIBBLE * kp + (size_t) chunk;
-
-			unfold_nibble(at, lanes, state->sums.ones + column, state->sums.zeros + column,
-						  CLU_MIN(bits->d - nibble * CLU_NIBBLE, CLU_NIBBLE), kp);
-			at += CLU_PATTERNS * lanes;
+			unfold_nibble(state, chunk, nibble, at);
+			at += CLU_PATTERNS * clu_bits_lanes(bits, chunk);
 		}
 	}
 }
 
 /*
  * What rows have in components that they belong to, and in the others: of all columns, over the
- * rows with a 1.  The sum over all rows runs in the same order, so that it's equal where all have
- * a 1, and never less.
+ * rows with a 1, and over all rows, which is equal where all have a 1, and never less.
  */
 static void
 unfold_ones(clu_bernoulli *state, clu_bernoulli_member *own)
 {
 	const clu_bits *bits = &state->bits;
-	size_t			kp = (size_t) bits->kp, columns = bits->words * CLU_WORD_BITS;
+	size_t			d = (size_t) bits->d, stride = stride_of_ones(bits);
 
 	for (size_t c = 0; c < (size_t) bits->k; c++)
-		for (size_t j = 0; j < (size_t) bits->d; j++)
-		{
-			double ones = own->ones[c * columns + j];
+	{
+		double *restrict from = own->ones + c * stride;
+		double *restrict ones = state->sums.ones + c * d;
+		double *restrict zeros = state->sums.zeros + c * d;
+		double whole = from[stride - 1];
 
-			state->sums.ones[j * kp + c] += ones;
-			state->sums.zeros[j * kp + c] += own->whole[c] - ones;
+		if (whole == 0)
+			continue;
+		for (size_t j = 0; j < d; j++)
+		{
+			double part = from[clu_ones_place(j)];
+
+			ones[j] += part;
+			zeros[j] += whole - part;
 		}
-	clear_ones(bits, own);
+		memset(from, 0, stride * sizeof(double));
+	}
 }
 
 /*
@@ -335,9 +363,7 @@ add_by_component(const clu_bits *bits, const clu_block *block, clu_bernoulli_mem
 			n += r >= NEGLIGIBLE;
 		}
 		clu_kernel->add_ones(block->x, bits->words, own->row, own->share, n,
-							 own->ones + (size_t) c * bits->words * CLU_WORD_BITS);
-		for (int i = 0; i < n; i++)
-			own->whole[c] += own->share[i];
+							 own->ones + (size_t) c * stride_of_ones(bits));
 		clu_check(interrupt);
 	}
 }
@@ -424,9 +450,10 @@ static void
 refit_component(clu_fit *fit, int c, double total)
 {
 	clu_bernoulli *state = fit->state;
-	size_t		   kp = (size_t) state->bits.kp, d = (size_t) state->bits.d;
+	size_t		   d = (size_t) state->bits.d;
 	double		  *theta = fit->model.center + (size_t) c * d;
-	const double  *ones = state->sums.ones + c, *zeros = state->sums.zeros + c;
+	const double  *ones = state->sums.ones + (size_t) c * d;
+	const double  *zeros = state->sums.zeros + (size_t) c * d;
 	double		   s = state->smoothing, size = ones[0] + zeros[0];
 
 	fit->model.size[c] = size;
@@ -437,7 +464,7 @@ refit_component(clu_fit *fit, int c, double total)
 	if (!(size + s > 0))
 		return;
 	for (size_t j = 0; j < d; j++)
-		set(state, &theta[j], (ones[j * kp] + s) / (ones[j * kp] + zeros[j * kp] + 2 * s));
+		set(state, &theta[j], (ones[j] + s) / (ones[j] + zeros[j] + 2 * s));
 }
 
 /* The sums over the components' sizes make the weights sum to one, to the last bits. */
@@ -445,10 +472,11 @@ static void
 maximise(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
+	size_t		   d = (size_t) state->bits.d;
 	double		   total = 0;
 
-	for (int c = 0; c < fit->model.k; c++)
-		total += state->sums.ones[c] + state->sums.zeros[c];
+	for (size_t c = 0; c < (size_t) fit->model.k; c++)
+		total += state->sums.ones[c * d] + state->sums.zeros[c * d];
 	state->moved = false;
 	for (int c = 0; c < fit->model.k; c++)
 		refit_component(fit, c, total);
@@ -522,7 +550,7 @@ static int
 statistics(clu_fit *fit, clu_statistic *list)
 {
 	clu_bernoulli *state = fit->state;
-	size_t		   count = (size_t) state->bits.d * (size_t) state->bits.kp;
+	size_t		   count = (size_t) state->bits.k * (size_t) state->bits.d;
 
 	list[0] = (clu_statistic) {NULL, &state->log_likelihood.hi, 2, true};
 	list[1] = (clu_statistic) {&state->sums.ones, NULL, count, false};

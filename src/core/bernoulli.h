@@ -76,10 +76,10 @@ int clu_bits_least_disagreement(const clu_bits *bits, const uint64_t *x, const d
 
 #define CLU_BERNOULLI_KEPT 8 /* candidates of a start that are followed further */
 
-/* Sums of responsibilities, by column. */
+/* Sums of responsibilities, by component and column. */
 typedef struct clu_bits_sums
 {
-	double *ones;  /* d * kp: over the points with a 1 in the column */
+	double *ones;  /* k * d: over the points with a 1 in the column */
 	double *zeros; /* likewise */
 } clu_bits_sums;
 
@@ -89,8 +89,7 @@ typedef struct clu_bernoulli_member
 	/* over the share of the points at hand */
 	double *table;	/* sums of responsibilities, by pattern */
 	bool	tabled; /* there is something in it */
-	double *ones;	/* k * 64 * words: of rows that belong to few components, by column */
-	double *whole;	/* k: and over all of these rows */
+	double *ones;	/* k * (64 * words + 1): of rows that belong to few components (add_ones) */
 	double *size;	/* kp: sums of responsibilities, for the final figures */
 	clu_dd	log_likelihood;
 

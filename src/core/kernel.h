@@ -126,7 +126,9 @@ typedef struct clu_kernels
 
 	/*
 	 * For every column of packed rows, add the shares of those among the n listed rows that have a
-	 * 1 in it, row after row.  sum: words * 64.
+	 * 1 in it; and in the last place of sum, which has words * 64 + 1, those of all rows.  That
+	 * is the sum of a column where all have a 1, and not less than any other.  The columns of
+	 * a word are in the order of clu_ones_place.
 	 */
 	void (*add_ones)(const uint64_t *x, size_t words, const uint32_t *row, const double *share,
 					 int n, double *sum);
@@ -208,6 +210,15 @@ bool clu_kernel_force(const char *name);
 /* Pack centres for point_distances; room for clu_packed_size(k, d) doubles. */
 size_t clu_packed_size(int k, int d);
 void   clu_pack_centers(const double *centers, int k, int d, double *packed);
+
+/* Where the sum of a column is that add_ones adds to: bit by bit of all bytes, the last ones first. */
+static inline size_t
+clu_ones_place(size_t column)
+{
+	size_t place = 63 - column % 64;
+
+	return column / 64 * 64 + place % 8 * 8 + place / 8;
+}
 
 /* The gamma of assign.h, and a little more. */
 static inline double

@@ -7,12 +7,15 @@
  * first-level cache while all rows of a block pass by.  Tables over eight bits would halve the
  * look-ups, but they leave that cache and lose more than they save.
  *
- * Where a row belongs to one component or two, its bits are masks instead: for each column, the
- * row's share in the component or 0 is added to a sum in a register, two operations for the bits
- * of a vector, a load of the mask, and the addition.
+ * Where a row belongs to a few of the components, the same is done the other way round for each of
+ * these: a column is a list of look-ups.  Over eight rows it has one of 256 patterns, and the sums
+ * of the shares of all subsets of eight rows are made beforehand; columns of 8 rows become bytes by
+ * a transposition of bits.  A column takes a look-up for eight rows, and a load and a store of its sum for 32.
+ * Of a few rows the bits are masks instead: for each column, the row's share or 0 is added to a sum
+ * in a register.
  *
  * gather is limited by its loads, two a cycle, and by finding out where to load from; scatter by
- * its stores, one a cycle.  A lane adds what a plain loop over the nibbles would add, in the same
+ * its stores, one a cycle; add_ones by its loads, of the patterns and of what they point at.  A lane adds what a plain loop over the nibbles would add, in the same
  * order, whatever the vector's length and however many rows go side by side.
  */
 #include "elementary.h"
@@ -162,40 +165,205 @@ scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int 
 		scatter_rows(x, words, n, table, nibbles, 4, from, kp);
 }
 
-/* Vectors of columns whose sums stay in registers while the rows pass by. */
-#define ONES_VECTORS 8
+/* ---- ones of listed rows ---- */
 
-/* Of one word, the columns from this one on. */
+/*
+ * Sums are in an order of their own within the 64 columns of a word: first those of the last bits of all
+ * bytes, then those of the bits before them (clu_ones_place).
+ */
+#define EIGHT 8
+#define LAST_BITS UINT64_C(0x0101010101010101)
+
+/* The last bits of the bytes of a word, that of the last byte first. */
+INLINE uint64_t
+collect_last_bits(uint64_t word)
+{
+	return (word & LAST_BITS) * UINT64_C(0x8040201008040201) >> (CLU_WORD_BITS - EIGHT);
+}
+
+/* Of one word, the sums from this bit of its bytes on: as many as fit into the registers. */
+#define BITS_OF_BYTES VD_LANES
+#define VECTORS_OF_BITS (EIGHT / VD_LANES)
+
 INLINE void
 add_ones_of(const uint64_t *x, size_t words, const uint32_t *row, const double *share, int n,
-			int column, double *out)
+			int bit, double *out)
 {
-	vd sum[ONES_VECTORS];
+	vd sum[BITS_OF_BYTES][VECTORS_OF_BITS];
 
 #pragma GCC unroll 8
-	for (int v = 0; v < ONES_VECTORS; v++)
-		sum[v] = vd_load(out + v * VD_LANES);
+	for (int b = 0; b < BITS_OF_BYTES; b++)
+#pragma GCC unroll 4
+		for (int v = 0; v < VECTORS_OF_BITS; v++)
+			sum[b][v] = vd_load(out + b * EIGHT + v * VD_LANES);
 	for (int i = 0; i < n; i++)
 	{
-		uint64_t bits = x[row[i] * words] << column;
+		uint64_t word = x[row[i] * words] >> bit;
 		vd		 value = vd_set(share[i]);
 
 #pragma GCC unroll 8
-		for (int v = 0; v < ONES_VECTORS; v++)
-			sum[v] = vd_add(sum[v], vd_where(bits >> (CLU_WORD_BITS - VD_LANES * (v + 1)), value));
+		for (int b = 0; b < BITS_OF_BYTES; b++)
+		{
+			uint64_t bits = collect_last_bits(word >> b);
+
+#pragma GCC unroll 4
+			for (int v = 0; v < VECTORS_OF_BITS; v++)
+				sum[b][v] =
+					vd_add(sum[b][v], vd_where(bits >> (EIGHT - VD_LANES * (v + 1)), value));
+		}
 	}
 #pragma GCC unroll 8
-	for (int v = 0; v < ONES_VECTORS; v++)
-		vd_store(out + v * VD_LANES, sum[v]);
+	for (int b = 0; b < BITS_OF_BYTES; b++)
+#pragma GCC unroll 4
+		for (int v = 0; v < VECTORS_OF_BITS; v++)
+			vd_store(out + b * EIGHT + v * VD_LANES, sum[b][v]);
 }
+
+/* The listed rows one by one, and the sum of all their shares behind the columns. */
+INLINE void
+add_ones_by_masks(const uint64_t *x, size_t words, const uint32_t *row, const double *share, int n,
+				  double *sum)
+{
+	for (size_t word = 0; word < words; word++, sum += CLU_WORD_BITS)
+		for (int bit = 0; bit < EIGHT; bit += BITS_OF_BYTES)
+			add_ones_of(x + word, words, row, share, n, bit, sum + bit * EIGHT);
+	for (int i = 0; i < n; i++)
+		*sum += share[i];
+}
+
+#define SUBSETS 256 /* of eight */
+#define MOST_TABLES 4
+#define ABREAST 4 /* words */
+
+/* The sums of all subsets of eight shares: bit i of the index says whether share i is in it. */
+INLINE void
+sum_subsets(const double *share, double *restrict table)
+{
+	table[0] = 0;
+#pragma GCC unroll 8
+	for (int i = 0; i < EIGHT; i++)
+		for (int v = 0; v < 1 << i; v++)
+			table[(1 << i) + v] = table[v] + share[i];
+}
+
+/* The bits of a that the mask lets through when shifted go to b, and those of b to their places. */
+INLINE void
+exchange_bits(uint64_t *restrict a, uint64_t *restrict b, const int shift, const uint64_t mask)
+{
+	for (int w = 0; w < ABREAST; w++)
+	{
+		uint64_t differ = ((a[w] >> shift) ^ b[w]) & mask;
+
+		b[w] ^= differ;
+		a[w] ^= differ << shift;
+	}
+}
+
+/*
+ * The bytes at the same place in eight words are a matrix of eight rows and eight columns: it's
+ * transposed (Warren, Hacker's Delight, 7-3).  For each column there is a byte then, of which bit
+ * i is that of row i; the last columns of all bytes come first.
+ */
+INLINE void
+patterns_of_eight(const uint64_t *x, size_t words, const uint32_t *row, int abreast,
+				  uint64_t (*a)[ABREAST])
+{
+	for (int i = 0; i < EIGHT; i++)
+		if (abreast == ABREAST)
+			memcpy(a[i], x + row[i] * words, sizeof(a[i]));
+		else
+			for (int w = 0; w < ABREAST; w++)
+				a[i][w] = w < abreast ? x[row[i] * words + (size_t) w] : 0;
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		exchange_bits(a[i], a[i + 4], 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		exchange_bits(a[i / 2 * 4 + i % 2], a[i / 2 * 4 + i % 2 + 2], 2,
+					  UINT64_C(0x3333333333333333));
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		exchange_bits(a[2 * i], a[2 * i + 1], 1, UINT64_C(0x5555555555555555));
+}
+
+/* Tables is a constant. */
+INLINE double
+look_up(const double (*table)[SUBSETS], const int tables, const uint64_t *pattern)
+{
+	double left = table[0][pattern[0] % SUBSETS];
+	double right = tables > 2 ? table[2][pattern[2] % SUBSETS] : 0;
+
+	left = tables > 1 ? left + table[1][pattern[1] % SUBSETS] : left;
+	right = tables > 3 ? right + table[3][pattern[3] % SUBSETS] : right;
+	return tables > 2 ? left + right : left;
+}
+
+/* Up to eight rows for each table; tables is a constant. */
+INLINE void
+add_ones_by_tables(const uint64_t *x, size_t words, const uint32_t *row, const double *share, int n,
+				   const int tables, double *restrict sum)
+{
+	double	 table[MOST_TABLES][SUBSETS], part[MOST_TABLES * EIGHT];
+	uint64_t pattern[MOST_TABLES][EIGHT][ABREAST];
+	uint64_t now[MOST_TABLES] = {SUBSETS - 1, SUBSETS - 1, SUBSETS - 1, SUBSETS - 1};
+	uint32_t list[MOST_TABLES * EIGHT];
+
+	/* in place of missing rows the first one, without a share */
+	for (int i = 0; i < tables * EIGHT; i++)
+	{
+		list[i] = row[i < n ? i : 0];
+		part[i] = i < n ? share[i] : 0;
+	}
+	for (int t = 0; t < tables; t++)
+		sum_subsets(part + t * EIGHT, table[t]);
+	sum[words * CLU_WORD_BITS] += look_up(table, tables, now);
+	for (size_t first = 0; first < words; first += ABREAST)
+	{
+		int abreast = (int) CLU_MIN(words - first, ABREAST);
+
+		for (int t = 0; t < tables; t++)
+			patterns_of_eight(x + first, words, list + t * EIGHT, abreast, pattern[t]);
+		for (int w = 0; w < abreast; w++)
+			for (int bit = 0; bit < EIGHT; bit++, sum += EIGHT)
+			{
+				for (int t = 0; t < tables; t++)
+					now[t] = pattern[t][bit][w];
+#pragma GCC unroll 8
+				for (int byte = 0; byte < EIGHT; byte++)
+				{
+					sum[byte] += look_up(table, tables, now);
+					for (int t = 0; t < tables; t++)
+						now[t] >>= EIGHT;
+				}
+			}
+	}
+}
+
+/* From so many rows on a table pays. */
+#define TABLE_PAYS 6
 
 static void
 add_ones(const uint64_t *x, size_t words, const uint32_t *row, const double *share, int n,
 		 double *sum)
 {
-	for (size_t word = 0; word < words; word++, sum += CLU_WORD_BITS)
-		for (int column = 0; column < CLU_WORD_BITS; column += ONES_VECTORS * VD_LANES)
-			add_ones_of(x + word, words, row, share, n, column, sum + column);
+	while (n >= TABLE_PAYS)
+	{
+		int rows = CLU_MIN(n, MOST_TABLES * EIGHT);
+
+		if (rows > 3 * EIGHT)
+			add_ones_by_tables(x, words, row, share, rows, 4, sum);
+		else if (rows > 2 * EIGHT)
+			add_ones_by_tables(x, words, row, share, rows, 3, sum);
+		else if (rows > EIGHT)
+			add_ones_by_tables(x, words, row, share, rows, 2, sum);
+		else
+			add_ones_by_tables(x, words, row, share, rows, 1, sum);
+		row += rows;
+		share += rows;
+		n -= rows;
+	}
+	if (n > 0)
+		add_ones_by_masks(x, words, row, share, n, sum);
 }
 
 /* ---- softmax ---- */

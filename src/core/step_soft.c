@@ -67,7 +67,7 @@ count_of(const clu_model *model)
 	if (model->algorithm == CLU_KMEANS)
 		return clu_size_product(2 * k, d + 1) + 2;
 	if (model->algorithm == CLU_BERNOULLI)
-		return clu_size_product(2 * d, (k + 7) / 8 * 8) + 2;
+		return clu_size_product(2 * d, k) + 2;
 	second = model->structure == CLU_COV_FULL	? clu_size_product(k, d * (d + 1) / 2)
 			 : model->structure == CLU_COV_TIED ? d * (d + 1) / 2
 												: clu_size_product(k, d);

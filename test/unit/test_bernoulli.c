@@ -752,6 +752,63 @@ test_kernels(void)
 	ok(same, "all instruction sets give the same bits");
 }
 
+/* Listed rows with shares over a wide range; column 0 has a 1 in all rows, column 1 in none. */
+static bool
+adds_ones(int words, int n)
+{
+	static const char *const names[] = {"base", "avx2", "avx512"};
+	size_t					 columns = (size_t) words * 64;
+	uint64_t				*x = calloc((size_t) (100 * words), sizeof(uint64_t));
+	double					*sum[3], share[100];
+	uint32_t				 row[100];
+	bool					 right = true;
+
+	for (int i = 0; i < 100 * words; i++)
+		x[i] = clu_random_bits(&source);
+	for (int i = 0; i < 100; i++)
+	{
+		x[i * words] |= UINT64_C(1) << 63;
+		x[i * words] &= ~(UINT64_C(1) << 62);
+		row[i] = (uint32_t) (i * 37 % 100);
+		share[i] = ldexp(clu_random_uniform(&source), -draw_below(60));
+	}
+	for (int kernel = 0; kernel < 3; kernel++)
+	{
+		sum[kernel] = calloc(columns + 1, sizeof(double));
+		if (!clu_kernel_force(names[kernel]))
+			continue;
+		clu_kernel->add_ones(x, (size_t) words, row, share, n, sum[kernel]);
+		right = right && memcmp(sum[0], sum[kernel], (columns + 1) * sizeof(double)) == 0;
+	}
+	for (size_t j = 0; j < columns; j++)
+	{
+		long double plain = 0;
+		double		found = sum[0][clu_ones_place(j)];
+
+		for (int i = 0; i < n; i++)
+			plain += clu_bit(x + row[i] * (size_t) words, (int) j) ? share[i] : 0;
+		right = right && fabs((double) plain - found) <= 1e-14 * (double) plain &&
+				found <= sum[0][columns];
+	}
+	right = right && sum[0][clu_ones_place(0)] == sum[0][columns];
+	for (int kernel = 0; kernel < 3; kernel++)
+		free(sum[kernel]);
+	free(x);
+	return right;
+}
+
+static void
+test_ones(void)
+{
+	bool right = true;
+
+	for (int words = 1; words <= 9; words++)
+		for (int n = 0; n <= 100; n++)
+			right = right && adds_ones(words, n);
+	clu_kernel_choose();
+	ok(right, "shares of listed rows add up by columns, to the sum of all where all have a 1");
+}
+
 static void
 test_order(void)
 {
@@ -928,6 +985,7 @@ main(void)
 	test_dead_component();
 	test_monotone();
 	test_kernels();
+	test_ones();
 	test_order();
 	test_sizes();
 	test_sampled_start();
