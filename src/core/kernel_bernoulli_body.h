@@ -401,59 +401,67 @@ fold_rows(const double *a, int kp, int rows, const bool sum, double *out)
 		out[i] = fold_row(a + (size_t) i * (size_t) kp, kp, sum);
 }
 
-/* Vectors become the exponentials of their differences from the maximum. */
+/* Vectors become the exponentials of their differences from the shift. */
 INLINE void
-row_exponentials(double *a, int kp, int rows, const double *largest)
+row_exponentials(double *a, int kp, int rows, const double *shift)
 {
 	for (int i = 0; i < rows; i++)
-	{
-		double most = largest[i] > -INFINITY ? largest[i] : 0;
-
 		for (int c = 0; c < kp; c += 8)
 		{
 			double *part = a + (size_t) i * (size_t) kp + c;
-			double	term[8];
 
 			for (int j = 0; j < 8; j++)
-				term[j] = clu_exp_negative(part[j] - most);
-			memcpy(part, term, sizeof(term));
+				part[j] = clu_exp_negative(part[j] - shift[i]);
+		}
+}
+
+INLINE void
+multiply_rows(double *a, int kp, int rows, const double *factor)
+{
+	for (int i = 0; i < rows; i++)
+	{
+		vd by = vd_set(factor[i]);
+
+		for (int c = 0; c < kp; c += VD_LANES)
+		{
+			double *part = a + (size_t) i * (size_t) kp + c;
+
+			vd_store(part, vd_mul(vd_load(part), by));
 		}
 	}
 }
 
-INLINE void
-divide_rows(double *a, int kp, int rows, const double *sum)
+/* Of the rows of a stage; those that the last one lacks count as rows of all -infinity. */
+typedef struct stage
 {
-	for (int i = 0; i < rows; i++)
-	{
-		double part = 1 / sum[i];
-
-		for (int c = 0; c < kp; c++)
-			a[(size_t) i * (size_t) kp + (size_t) c] *= part;
-	}
-}
+	double largest[STAGE_ROWS], shift[STAGE_ROWS], sum[STAGE_ROWS], log_sum[STAGE_ROWS];
+} stage;
 
 static void
 softmax(double *a, int kp, int n, double *log_sum)
 {
-	double largest[STAGE_ROWS], sum[STAGE_ROWS];
+	stage at;
 
+	for (int i = 0; i < STAGE_ROWS; i++)
+		at.largest[i] = -INFINITY, at.sum[i] = 0;
 	for (int first = 0; first < n; first += STAGE_ROWS, a += STAGE_ROWS * (size_t) kp)
 	{
 		int rows = CLU_MIN(n - first, STAGE_ROWS);
 
-		/* of the rows that the last stage may lack */
+		fold_rows(a, kp, rows, false, at.largest);
 		for (int i = 0; i < STAGE_ROWS; i++)
-			largest[i] = 0, sum[i] = 1;
-		fold_rows(a, kp, rows, false, largest);
-		row_exponentials(a, kp, rows, largest);
-		fold_rows(a, kp, rows, true, sum);
-		for (int i = 0; i < rows; i++)
-			sum[i] = sum[i] > 0 ? sum[i] : 1; /* the maximum was -infinity */
-		divide_rows(a, kp, rows, sum);
+			at.shift[i] = at.largest[i] > -INFINITY ? at.largest[i] : 0;
+		row_exponentials(a, kp, rows, at.shift);
+		fold_rows(a, kp, rows, true, at.sum);
 		for (int i = 0; i < STAGE_ROWS; i++)
-			largest[i] += clu_log_inline(sum[i]);
-		memcpy(log_sum + first, largest, (size_t) rows * sizeof(double));
+		{
+			double sum = at.sum[i] > 0 ? at.sum[i] : 1; /* the largest was -infinity */
+
+			at.log_sum[i] = at.largest[i] + clu_log_inline(sum);
+			at.sum[i] = 1 / sum;
+		}
+		multiply_rows(a, kp, rows, at.sum);
+		memcpy(log_sum + first, at.log_sum, (size_t) rows * sizeof(double));
 	}
 }
 
