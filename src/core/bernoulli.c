@@ -57,7 +57,6 @@ member_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bi
 
 	CLU_TAKE(arena, member->table, clu_bits_table_size(bits));
 	CLU_TAKE(arena, member->ones, clu_size_product((size_t) bits->k, stride_of_ones(bits)));
-	CLU_TAKE(arena, member->size, kp);
 	CLU_TAKE(arena, member->responsibility, clu_size_product(block, kp));
 	CLU_TAKE(arena, member->log_density, block);
 	CLU_TAKE(arena, member->row, block);
@@ -82,7 +81,7 @@ layout(clu_fit *fit, clu_arena *arena)
 	CLU_TAKE(arena, state->sums.ones, clu_size_product(k, d));
 	CLU_TAKE(arena, state->sums.zeros, clu_size_product(k, d));
 	CLU_TAKE(arena, state->log_weight, kp);
-	CLU_TAKE(arena, state->size, kp);
+	CLU_TAKE(arena, state->passed, clu_size_product(k, d + 1));
 	CLU_TAKE(arena, state->scratch, 2 * d);
 	state->members = clu_team_members(fit->team);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
@@ -106,7 +105,6 @@ begin(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
 
-	state->sizes_only = false;
 	state->smoothing =
 		clu_option_number(&fit->model.options, CLU_SMOOTHING) / fit->points->weight_unit;
 	memset(fit->model.cost, 0, (size_t) fit->model.k * sizeof(double));
@@ -135,13 +133,6 @@ reset(clu_fit *fit)
 /* ---- E-step ---- */
 
 static void
-clear_sums(const clu_bits *bits, clu_dd *log_likelihood, double *size)
-{
-	*log_likelihood = (clu_dd) {0, 0};
-	memset(size, 0, (size_t) bits->kp * sizeof(double));
-}
-
-static void
 clear_ones(const clu_bits *bits, clu_bernoulli_member *own)
 {
 	memset(own->ones, 0, (size_t) bits->k * stride_of_ones(bits) * sizeof(double));
@@ -155,7 +146,7 @@ clear(clu_bernoulli *state)
 
 	memset(state->sums.ones, 0, columns * sizeof(double));
 	memset(state->sums.zeros, 0, columns * sizeof(double));
-	clear_sums(bits, &state->log_likelihood, state->size);
+	state->log_likelihood = (clu_dd) {0, 0};
 	for (int m = 0; m < state->members; m++)
 	{
 		clu_bernoulli_member *member = &state->member[m];
@@ -163,8 +154,29 @@ clear(clu_bernoulli *state)
 		memset(member->table, 0, clu_bits_table_size(bits) * sizeof(double));
 		member->tabled = false;
 		clear_ones(bits, member);
-		clear_sums(bits, &member->log_likelihood, member->size);
+		member->log_likelihood = (clu_dd) {0, 0};
 	}
+}
+
+static void
+remember_parameters(const clu_fit *fit)
+{
+	const clu_bernoulli *state = fit->state;
+	size_t				 k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+
+	memcpy(state->passed, fit->model.weight, k * sizeof(double));
+	memcpy(state->passed + k, fit->model.center, k * d * sizeof(double));
+}
+
+/* Whether the last pass was with the parameters at hand. */
+static bool
+has_passed(const clu_fit *fit)
+{
+	const clu_bernoulli *state = fit->state;
+	size_t				 k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+
+	return memcmp(state->passed, fit->model.weight, k * sizeof(double)) == 0 &&
+		   memcmp(state->passed + k, fit->model.center, k * d * sizeof(double)) == 0;
 }
 
 static void
@@ -178,6 +190,7 @@ prepare(clu_fit *fit)
 				  s > 0 ? &state->prior : NULL);
 	state->prior *= s;
 	clu_bits_log_weights(&state->bits, fit->model.weight, state->log_weight);
+	remember_parameters(fit);
 	clear(state);
 }
 
@@ -394,24 +407,13 @@ add_to_table(const clu_bits *bits, const clu_block *block, clu_bernoulli_member 
 }
 
 static void
-add_to_sizes(clu_bernoulli_member *own, const clu_block *block, size_t kp)
-{
-	weigh(own->responsibility, block, kp);
-	for (size_t i = 0; i < block->n; i++)
-		for (size_t c = 0; c < kp; c++)
-			own->size[c] += own->responsibility[i * kp + c];
-}
-
-static void
 accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	const clu_bernoulli	 *state = fit->state;
 	clu_bernoulli_member *own = &state->member[member];
 
 	expect(fit, block, own);
-	if (state->sizes_only)
-		add_to_sizes(own, block, (size_t) state->bits.kp);
-	else if (belong_to_few(&state->bits, own->responsibility, block->n))
+	if (belong_to_few(&state->bits, own->responsibility, block->n))
 		add_by_component(&state->bits, block, own, fit->interrupt);
 	else
 		add_to_table(&state->bits, block, own, fit->interrupt);
@@ -424,17 +426,11 @@ collect(clu_fit *fit, int member)
 	clu_bernoulli_member *own = &state->member[member];
 
 	state->log_likelihood = clu_dd_add(state->log_likelihood, own->log_likelihood);
-	if (state->sizes_only)
-		for (int c = 0; c < state->bits.kp; c++)
-			state->size[c] += own->size[c];
-	else
-	{
-		if (own->tabled)
-			unfold(state, own->table);
-		own->tabled = false;
-		unfold_ones(state, own);
-	}
-	clear_sums(&state->bits, &own->log_likelihood, own->size);
+	own->log_likelihood = (clu_dd) {0, 0};
+	if (own->tabled)
+		unfold(state, own->table);
+	own->tabled = false;
+	unfold_ones(state, own);
 }
 
 /* ---- M-step ---- */
@@ -446,6 +442,15 @@ set(clu_bernoulli *state, double *parameter, double value)
 	*parameter = value;
 }
 
+/* The sum of the responsibilities of a component. */
+static double
+size_of(const clu_bernoulli *state, int c)
+{
+	size_t first = (size_t) c * (size_t) state->bits.d;
+
+	return state->sums.ones[first] + state->sums.zeros[first];
+}
+
 static void
 refit_component(clu_fit *fit, int c, double total)
 {
@@ -454,7 +459,7 @@ refit_component(clu_fit *fit, int c, double total)
 	double		  *theta = fit->model.center + (size_t) c * d;
 	const double  *ones = state->sums.ones + (size_t) c * d;
 	const double  *zeros = state->sums.zeros + (size_t) c * d;
-	double		   s = state->smoothing, size = ones[0] + zeros[0];
+	double		   s = state->smoothing, size = size_of(state, c);
 
 	fit->model.size[c] = size;
 	if (uniform_weights(fit))
@@ -472,11 +477,10 @@ static void
 maximise(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
-	size_t		   d = (size_t) state->bits.d;
 	double		   total = 0;
 
-	for (size_t c = 0; c < (size_t) fit->model.k; c++)
-		total += state->sums.ones[c * d] + state->sums.zeros[c * d];
+	for (int c = 0; c < fit->model.k; c++)
+		total += size_of(state, c);
 	state->moved = false;
 	for (int c = 0; c < fit->model.k; c++)
 		refit_component(fit, c, total);
@@ -520,16 +524,17 @@ clu_bernoulli_iterate(clu_fit *fit)
 
 /* ---- figures of the final model ---- */
 
+/* A run ends with a pass; another one is needed after another run, or when components changed places. */
 static void
 finish(clu_fit *fit)
 {
 	clu_bernoulli *state = fit->state;
 	clu_model	  *model = &fit->model;
 
-	state->sizes_only = true;
-	clu_fit_pass(fit);
-	state->sizes_only = false;
-	memcpy(model->size, state->size, (size_t) model->k * sizeof(double));
+	if (!has_passed(fit))
+		clu_fit_pass(fit);
+	for (int c = 0; c < model->k; c++)
+		model->size[c] = size_of(state, c);
 	model->log_likelihood = clu_dd_value(state->log_likelihood);
 	model->objective = -model->log_likelihood;
 	model->flags |= CLU_MODEL_LIKELIHOOD;

@@ -90,7 +90,6 @@ typedef struct clu_bernoulli_member
 	double *table;	/* sums of responsibilities, by pattern */
 	bool	tabled; /* there is something in it */
 	double *ones;	/* k * (64 * words + 1): of rows that belong to few components (add_ones) */
-	double *size;	/* kp: sums of responsibilities, for the final figures */
 	clu_dd	log_likelihood;
 
 	double *responsibility; /* of a block, kp doubles a point */
@@ -108,8 +107,7 @@ typedef struct clu_bernoulli
 	double		 *table;
 	double		 *log_weight;
 	double		 *scratch;		  /* 2 d */
-	double		 *size;			  /* kp: sums of responsibilities, for the final figures */
-	bool		  sizes_only;	  /* add to size, not to sums */
+	double		 *passed;		  /* weights and thetas of the last pass */
 	clu_dd		  log_likelihood; /* of the pass, so far */
 	double		  smoothing;	  /* pseudo-count, in units of the points' weights */
 	double		  prior;		  /* log of the smoothing's density */
