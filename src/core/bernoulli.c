@@ -50,6 +50,17 @@ stride_of_ones(const clu_bits *bits)
 	return bits->words * CLU_WORD_BITS + 1;
 }
 
+/*
+ * A row belongs to the components in which its responsibility isn't negligible: to few, where
+ * there are no more of these than so many among all responsibilities of a block.  A table costs a
+ * row the same whatever it belongs to.
+ */
+static size_t
+most_belonging(size_t all)
+{
+	return all / 4;
+}
+
 static void
 member_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bits, size_t block)
 {
@@ -59,8 +70,11 @@ member_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bi
 	CLU_TAKE(arena, member->ones, clu_size_product((size_t) bits->k, stride_of_ones(bits)));
 	CLU_TAKE(arena, member->responsibility, clu_size_product(block, kp));
 	CLU_TAKE(arena, member->log_density, block);
-	CLU_TAKE(arena, member->row, block);
-	CLU_TAKE(arena, member->share, block);
+	CLU_TAKE(arena, member->counts, block * kp / 8);
+	CLU_TAKE(arena, member->belonging, most_belonging(block * kp));
+	CLU_TAKE(arena, member->row, most_belonging(block * kp));
+	CLU_TAKE(arena, member->share, most_belonging(block * kp));
+	CLU_TAKE(arena, member->end, kp + 1);
 }
 
 static void
@@ -210,6 +224,7 @@ place_impossible(const clu_fit *fit, const clu_block *block, clu_bernoulli_membe
 			continue;
 		c = clu_bits_least_disagreement(bits, x, fit->model.weight, fit->model.center);
 		own->responsibility[i * (size_t) bits->kp + (size_t) c] = 1;
+		own->counts[(i * (size_t) bits->kp + (size_t) c) / 8] = (uint8_t) (1 << c % 8);
 	}
 }
 
@@ -243,7 +258,8 @@ expect(const clu_fit *fit, const clu_block *block, clu_bernoulli_member *own)
 
 	clu_bits_log_joint(bits, block->x, (int) block->n, state->table, state->log_weight,
 					   own->responsibility, fit->interrupt);
-	clu_kernel->softmax(own->responsibility, bits->kp, (int) block->n, own->log_density);
+	clu_kernel->softmax(own->responsibility, bits->kp, (int) block->n, own->log_density,
+						own->counts);
 	sum = weighted_sum(own->log_density, block);
 	if (!(sum > -INFINITY))
 		place_impossible(fit, block, own);
@@ -341,42 +357,74 @@ unfold_ones(clu_bernoulli *state, clu_bernoulli_member *own)
 	}
 }
 
-/*
- * A row belongs to a component where its responsibility isn't less than this: what is left out
- * changes nothing.
- */
-#define NEGLIGIBLE 1e-20
-
-/* Whether a table is dearer: it costs a row the same whatever it belongs to. */
+/* Whether a block's rows belong to few components: otherwise a table takes less time. */
 static bool
-belong_to_few(const clu_bits *bits, const double *responsibility, size_t rows)
+belong_to_few(const clu_bits *bits, const uint8_t *counts, size_t rows)
 {
 	size_t count = 0, all = rows * (size_t) bits->kp;
 
-	for (size_t i = 0; i < all; i++)
-		count += responsibility[i] >= NEGLIGIBLE;
-	return 4 * count < all;
+	for (size_t i = 0; i < all / 8; i += sizeof(uint64_t))
+	{
+		uint64_t word = 0;
+
+		memcpy(&word, counts + i, CLU_MIN(sizeof(word), all / 8 - i));
+		count += (size_t) __builtin_popcountll(word);
+	}
+	return count <= most_belonging(all);
+}
+
+/* What belongs together, row by row; counts them in end, which is that of the component before. */
+static size_t
+find_belonging(const clu_bits *bits, size_t rows, clu_bernoulli_member *own)
+{
+	size_t bytes = (size_t) bits->kp / 8, found = 0;
+
+	memset(own->end, 0, ((size_t) bits->kp + 1) * sizeof(uint32_t));
+	for (size_t i = 0; i < rows; i++)
+		for (size_t byte = 0; byte < bytes; byte++)
+			for (unsigned left = own->counts[i * bytes + byte]; left != 0; left &= left - 1)
+			{
+				uint32_t c = (uint32_t) (byte * 8) + (uint32_t) __builtin_ctz(left);
+
+				own->belonging[found++] = (clu_belonging) {(uint32_t) i, c};
+				own->end[c + 1]++;
+			}
+	return found;
+}
+
+/* The rows of each component, and what they have in it. */
+static void
+list_by_component(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own)
+{
+	size_t found = find_belonging(bits, block->n, own);
+
+	for (int c = 0; c < bits->k; c++)
+		own->end[c + 1] += own->end[c];
+	for (size_t i = 0; i < found; i++)
+	{
+		size_t	 row = own->belonging[i].row, c = own->belonging[i].component;
+		uint32_t at = own->end[c]++;
+
+		own->row[at] = (uint32_t) row;
+		own->share[at] =
+			own->responsibility[row * (size_t) bits->kp + c] * clu_weight(block->w, row);
+	}
 }
 
 static void
 add_by_component(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own,
 				 const clu_interrupt *interrupt)
 {
+	uint32_t first = 0;
+
+	list_by_component(bits, block, own);
 	for (int c = 0; c < bits->k; c++)
 	{
-		const double *responsibility = own->responsibility + c;
-		int			  n = 0;
+		int n = (int) (own->end[c] - first);
 
-		for (size_t i = 0; i < block->n; i++)
-		{
-			double r = responsibility[i * (size_t) bits->kp];
-
-			own->row[n] = (uint32_t) i;
-			own->share[n] = r * clu_weight(block->w, i);
-			n += r >= NEGLIGIBLE;
-		}
-		clu_kernel->add_ones(block->x, bits->words, own->row, own->share, n,
+		clu_kernel->add_ones(block->x, bits->words, own->row + first, own->share + first, n,
 							 own->ones + (size_t) c * stride_of_ones(bits));
+		first = own->end[c];
 		clu_check(interrupt);
 	}
 }
@@ -413,7 +461,7 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 	clu_bernoulli_member *own = &state->member[member];
 
 	expect(fit, block, own);
-	if (belong_to_few(&state->bits, own->responsibility, block->n))
+	if (belong_to_few(&state->bits, own->counts, block->n))
 		add_by_component(&state->bits, block, own, fit->interrupt);
 	else
 		add_to_table(&state->bits, block, own, fit->interrupt);

@@ -83,6 +83,12 @@ typedef struct clu_bits_sums
 	double *zeros; /* likewise */
 } clu_bits_sums;
 
+/* A row of a block, and a component that it belongs to. */
+typedef struct clu_belonging
+{
+	uint32_t row, component;
+} clu_belonging;
+
 /* What a member of the team needs for itself. */
 typedef struct clu_bernoulli_member
 {
@@ -95,9 +101,16 @@ typedef struct clu_bernoulli_member
 	double *responsibility; /* of a block, kp doubles a point */
 	double *log_density;	/* of a block */
 
-	/* the rows of a block that belong to a component, and what they have in it */
-	uint32_t *row;
-	double	 *share;
+	uint8_t *counts; /* a bit for each responsibility: it isn't negligible (softmax) */
+
+	/*
+	 * Of a block whose rows belong to few components: what belongs to what, and the rows of
+	 * each component, one component after the other, with what they have in it.
+	 */
+	clu_belonging *belonging;
+	uint32_t	  *row;
+	double		  *share;
+	uint32_t	  *end; /* kp + 1: where the rows of a component end */
 } clu_bernoulli_member;
 
 typedef struct clu_bernoulli

@@ -28,6 +28,9 @@ typedef enum clu_metric
 	CLU_L1		 /* sum of absolute differences */
 } clu_metric;
 
+/* A responsibility that is less changes nothing in the sums over points. */
+#define CLU_NEGLIGIBLE 1e-20
+
 /*
  * The accumulators of add_sided, an element per column.  A value is below where it is less than
  * the bound, or where it equals the bound and its point has a lower number than bound_point.
@@ -136,8 +139,10 @@ typedef struct clu_kernels
 	/*
 	 * clu_softmax of n vectors of kp doubles, a multiple of 8, where the unused are -infinity; to
 	 * the same bits.  Where all are -infinity the log of the sum is too, and the vector 0.
+	 * counts has a bit for each element, eight to a byte and the lowest bit first: whether it
+	 * isn't negligible.
 	 */
-	void (*softmax)(double *a, int kp, int n, double *log_sum);
+	void (*softmax)(double *a, int kp, int n, double *log_sum, uint8_t *counts);
 
 	/* The number of bits in which each of n packed rows differs from the one given. */
 	void (*hamming)(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out);

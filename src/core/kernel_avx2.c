@@ -49,6 +49,7 @@ typedef __m256d vd;
 #define vd_max(a, b) _mm256_max_pd((a), (b))
 #define vd_select_less(a, b, then, otherwise) \
 	_mm256_blendv_pd((otherwise), (then), _mm256_cmp_pd((a), (b), _CMP_LT_OQ))
+#define vd_at_least(a, b) ((unsigned) _mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_GE_OQ)))
 #define vd_any_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) != 0)
 
 /* Lanes all ones where a bit is; the first lane has the highest bit. */

@@ -50,6 +50,7 @@ typedef __m512d vd;
 #define vd_max(a, b) _mm512_max_pd((a), (b))
 #define vd_select_less(a, b, then, otherwise) \
 	_mm512_mask_mov_pd((otherwise), _mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ), (then))
+#define vd_at_least(a, b) ((unsigned) _mm512_cmp_pd_mask((a), (b), _CMP_GE_OQ))
 #define vd_any_less(a, b) (_mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ) != 0)
 
 /* The bits of a byte the other way round: the highest is to be the first lane's. */

@@ -65,6 +65,15 @@ vd_any_less(vd a, vd b)
 	return (less[0] | less[1]) != 0;
 }
 
+/* A bit per lane. */
+static inline unsigned
+vd_at_least(vd a, vd b)
+{
+	vd_mask least = a >= b;
+
+	return (unsigned) ((least[0] & 1) | (least[1] & 2));
+}
+
 /* x where the lowest bits say so, the higher one for the first lane, else 0 */
 static inline vd
 vd_where(uint64_t bits, vd x)

@@ -415,19 +415,32 @@ row_exponentials(double *a, int kp, int rows, const double *shift)
 		}
 }
 
+/* Multiply eight, and say by bits which of them aren't negligible then. */
+INLINE uint8_t
+multiply_eight(double *a, vd by)
+{
+	unsigned counts = 0;
+
+#pragma GCC unroll 4
+	for (int v = 0; v < 8; v += VD_LANES)
+	{
+		vd product = vd_mul(vd_load(a + v), by);
+
+		vd_store(a + v, product);
+		counts |= vd_at_least(product, vd_set(CLU_NEGLIGIBLE)) << v;
+	}
+	return (uint8_t) counts;
+}
+
 INLINE void
-multiply_rows(double *a, int kp, int rows, const double *factor)
+multiply_rows(double *a, int kp, int rows, const double *factor, uint8_t *counts)
 {
 	for (int i = 0; i < rows; i++)
 	{
 		vd by = vd_set(factor[i]);
 
-		for (int c = 0; c < kp; c += VD_LANES)
-		{
-			double *part = a + (size_t) i * (size_t) kp + c;
-
-			vd_store(part, vd_mul(vd_load(part), by));
-		}
+		for (int c = 0; c < kp; c += 8)
+			*counts++ = multiply_eight(a + (size_t) i * (size_t) kp + c, by);
 	}
 }
 
@@ -438,7 +451,7 @@ typedef struct stage
 } stage;
 
 static void
-softmax(double *a, int kp, int n, double *log_sum)
+softmax(double *a, int kp, int n, double *log_sum, uint8_t *counts)
 {
 	stage at;
 
@@ -460,7 +473,7 @@ softmax(double *a, int kp, int n, double *log_sum)
 			at.log_sum[i] = at.largest[i] + clu_log_inline(sum);
 			at.sum[i] = 1 / sum;
 		}
-		multiply_rows(a, kp, rows, at.sum);
+		multiply_rows(a, kp, rows, at.sum, counts + first * (kp / 8));
 		memcpy(log_sum + first, at.log_sum, (size_t) rows * sizeof(double));
 	}
 }

@@ -752,6 +752,51 @@ test_kernels(void)
 	ok(same, "all instruction sets give the same bits");
 }
 
+/* Terms from near to far below the largest, some of them, or all of a row, -infinity. */
+static bool
+shares_out(int kp, int n)
+{
+	size_t	 count = (size_t) (kp * n);
+	double	*a = malloc(count * sizeof(double)), *plain = malloc(count * sizeof(double));
+	double	*log_sum = malloc((size_t) n * sizeof(double)), plain_sum;
+	uint8_t *counts = malloc(count / 8);
+	bool	 right = true;
+
+	for (size_t i = 0; i < count; i++)
+		a[i] = draw_below(5) == 0 || draw_below(9) < (int) (i / (size_t) kp) % 10
+				   ? -INFINITY
+				   : -50 * clu_random_uniform(&source) * draw_below(3) - 700;
+	memcpy(plain, a, count * sizeof(double));
+	clu_kernel->softmax(a, kp, n, log_sum, counts);
+	for (int i = 0; i < n; i++)
+	{
+		clu_softmax(plain + i * kp, (size_t) kp, &plain_sum);
+		right = right && log_sum[i] == plain_sum;
+	}
+	right = right && memcmp(a, plain, count * sizeof(double)) == 0;
+	for (size_t i = 0; i < count; i++)
+		right = right && (counts[i / 8] >> i % 8 & 1) == (a[i] >= CLU_NEGLIGIBLE);
+	free(a);
+	free(plain);
+	free(log_sum);
+	free(counts);
+	return right;
+}
+
+static void
+test_softmax(void)
+{
+	static const char *const names[] = {"base", "avx2", "avx512"};
+	bool					 right = true;
+
+	for (int kernel = 0; kernel < 3; kernel++)
+		if (clu_kernel_force(names[kernel]))
+			for (int trial = 0; trial < 300; trial++)
+				right = right && shares_out(8 * (1 + draw_below(6)), 1 + draw_below(100));
+	clu_kernel_choose();
+	ok(right, "softmax of many rows is that of one, and tells what isn't negligible");
+}
+
 /* Listed rows with shares over a wide range; column 0 has a 1 in all rows, column 1 in none. */
 static bool
 adds_ones(int words, int n)
@@ -985,6 +1030,7 @@ main(void)
 	test_dead_component();
 	test_monotone();
 	test_kernels();
+	test_softmax();
 	test_ones();
 	test_order();
 	test_sizes();
