@@ -430,25 +430,24 @@ brute_refit(const clu_points *points, const uint32_t *label, int k, const double
 static bool
 jumps_are_followed(int kind, int weighting, size_t n, int d, int k)
 {
-	sample		  s = make_sample(kind, weighting, n, d);
-	char		 *memory;
-	clu_points	  points = collapse(&s.rows, &memory);
-	clu_medians	  medians;
-	clu_arena	  arena = {0};
-	size_t		  size = points.n;
-	uint64_t	 *key = malloc(2 * size * sizeof(*key));
-	uint32_t	 *label = malloc(2 * size * sizeof(*label));
-	clu_word_list scratch = {.word = key, .spare = key + size};
-	double		 *center = malloc((size_t) k * (size_t) d * sizeof(double));
-	double		 *sizes = malloc((size_t) k * sizeof(double));
-	int			  wrong = 0;
+	sample		s = make_sample(kind, weighting, n, d);
+	char	   *memory;
+	clu_points	points = collapse(&s.rows, &memory);
+	clu_medians medians;
+	clu_arena	arena = {0};
+	size_t		size = points.n;
+	uint64_t   *scratch = malloc(size * sizeof(*scratch));
+	uint32_t   *label = malloc(2 * size * sizeof(*label));
+	double	   *center = malloc((size_t) k * (size_t) d * sizeof(double));
+	double	   *sizes = malloc((size_t) k * sizeof(double));
+	int			wrong = 0;
 
 	clu_medians_layout(&medians, &arena, &points, k, 1);
 	arena.base = allocate(arena.used);
 	memset(arena.base, 0xa5, arena.used);
 	arena.used = 0;
 	clu_medians_layout(&medians, &arena, &points, k, 1);
-	clu_medians_begin(&medians, &points, &scratch, NULL, NULL);
+	clu_medians_begin(&medians, &points, scratch, NULL, NULL);
 	clu_medians_reset(&medians);
 	for (size_t i = 0; i < size; i++)
 	{
@@ -480,7 +479,7 @@ jumps_are_followed(int kind, int weighting, size_t n, int d, int k)
 	free(sizes);
 	free(center);
 	free(label);
-	free(key);
+	free(scratch);
 	free(memory);
 	free_sample(s);
 	return wrong == 0;
