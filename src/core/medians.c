@@ -53,6 +53,7 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 	m->members = members;
 	m->groups = CLU_MIN(k, (LEAST_WALKERS + m->d - 1) / m->d);
 	clu_ranks_layout(&m->ranks, arena, points, members);
+	CLU_TAKE(arena, m->low, n);
 	CLU_TAKE(arena, m->scale, d);
 	CLU_TAKE(arena, m->unit_hi, weighted ? n : 0);
 	CLU_TAKE(arena, m->unit_lo, weighted ? n : 0);
@@ -146,6 +147,18 @@ clu_medians_reset(clu_medians *m)
 
 /* ---- members ---- */
 
+static inline bool
+is_of(const clu_medians *m, uint32_t point, uint32_t c)
+{
+	return m->low[point] == (uint8_t) c && (m->k <= UINT8_MAX + 1 || m->label[point] == c);
+}
+
+static inline uint32_t
+label_of(const clu_medians *m, uint32_t point)
+{
+	return m->k <= UINT8_MAX + 1 ? m->low[point] : m->label[point];
+}
+
 static inline int64_t
 unit_hi(const clu_medians *m, size_t point)
 {
@@ -219,6 +232,7 @@ clu_medians_move(clu_medians *m, int member, uint32_t point, uint32_t from, uint
 	bool			  keeps_sums;
 
 	part->moved++;
+	m->low[point] = (uint8_t) to;
 	keeps_sums = m->bounded && !many_moved(m, part);
 	add_weight(m, part, to, point, 1);
 	if (keeps_sums)
@@ -344,13 +358,12 @@ static inline __attribute__((always_inline)) size_t
 pass_piece(const clu_medians *m, const clu_medians_part *own, const uint32_t *order, size_t n,
 		   const bool weighted, const clu_interrupt *interrupt)
 {
-	const uint32_t *label = m->label;
-	int64_t		   *left_hi = own->left_hi, *left_lo = own->left_lo;
-	size_t			passed = 0;
+	int64_t *left_hi = own->left_hi, *left_lo = own->left_lo;
+	size_t	 passed = 0;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		uint32_t c = label[order[i]];
+		uint32_t c = label_of(m, order[i]);
 
 		if (i % CHECK_STEPS == 0)
 			clu_check(interrupt);
@@ -559,7 +572,7 @@ count_step(walker *w)
 static inline bool
 is_own(const walker *w, size_t rank)
 {
-	return w->m->label[w->order[rank]] == w->c;
+	return is_of(w->m, w->order[rank], w->c);
 }
 
 /* Cross a piece that isn't sorted, as far as that does not matter: where none of its points are the bound. */
