@@ -456,19 +456,19 @@ below_mask(double x, double bound, double point, double bound_point)
 	return -(int64_t) ((x < bound) | ((x == bound) & (point < bound_point)));
 }
 
-static void
-add_sided(const clu_sided *to, const double *restrict x, double point, double weight,
-		  int64_t weight_hi, int64_t weight_lo, bool subtract, int d)
+/*
+ * Arrays that don't overlap are told to be so as parameters: of pointers out of a structure compilers
+ * don't believe it where types tell them nothing either, as in the server's builds.
+ */
+INLINE void
+add_sides(int64_t *restrict hi, int64_t *restrict lo, int64_t *restrict below_hi,
+		  int64_t *restrict below_lo, const double *restrict bound,
+		  const double *restrict bound_point, const double *restrict scale,
+		  const double *restrict x, double point, double weight, int64_t weight_hi,
+		  int64_t weight_lo, int64_t mask, int d)
 {
-	const double *restrict bound = to->bound, *restrict bound_point = to->bound_point;
-	const double *restrict scale = to->scale;
-	int64_t *restrict hi = to->hi, *restrict lo = to->lo;
-	int64_t *restrict below_hi = to->below_hi, *restrict below_lo = to->below_lo;
 	split_weight w = split(weight);
-	int64_t		 mask = subtract ? -1 : 0;
 
-	weight_hi = (weight_hi ^ mask) - mask;
-	weight_lo = (weight_lo ^ mask) - mask;
 	if (weight == 1 && weight_lo == 0)
 		for (int j = 0; j < d; j++)
 		{
@@ -486,6 +486,16 @@ add_sided(const clu_sided *to, const double *restrict x, double point, double we
 			below_hi[j] += weight_hi & below;
 			below_lo[j] += weight_lo & below;
 		}
+}
+
+static void
+add_sided(const clu_sided *to, const double *x, double point, double weight, int64_t weight_hi,
+		  int64_t weight_lo, bool subtract, int d)
+{
+	int64_t mask = subtract ? -1 : 0;
+
+	add_sides(to->hi, to->lo, to->below_hi, to->below_lo, to->bound, to->bound_point, to->scale, x,
+			  point, weight, (weight_hi ^ mask) - mask, (weight_lo ^ mask) - mask, mask, d);
 }
 
 #include "kernel_gmm_body.h"

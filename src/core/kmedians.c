@@ -71,17 +71,12 @@ begin(clu_fit *fit)
 	clu_kmedians *state = fit->state;
 	clu_hard	 *hard = &state->hard;
 
-	/* memory of the seeding and the assignment, which begin later */
-	clu_word_list scratch = {
-		.word = (uint64_t *) hard->seeder.cost,
-		.spare = (uint64_t *) hard->seeder.member,
-	};
-
 	if (fit->points->least_weight < LEAST_WEIGHT * fit->points->largest_weight)
 		return clu_fail(fit->error, CLU_UNDERFLOW,
 						"The weights differ by too many orders of magnitude.", 0, 0);
 	clu_hard_begin(fit);
-	clu_medians_begin(&state->medians, fit->points, &scratch, fit->team, fit->interrupt);
+	clu_medians_begin(&state->medians, fit->points, (uint64_t *) hard->seeder.cost, fit->team,
+					  fit->interrupt); /* which nobody needs in a refit */
 	return CLU_OK;
 }
 

@@ -9,7 +9,6 @@
 #include "exact.h"
 #include "kernel.h"
 
-#define WAITING (INT64_MIN / 2) /* below all that can be left of a weight */
 #define CROSSED 64				/* points whose values are read together */
 #define CHECK_STEPS 1024u		/* between two checks: each may touch another page */
 #define NOISE 0x1p-40			/* more than a term's rounding, in units of the scale */
@@ -39,6 +38,7 @@ layout_part(clu_medians_part *part, clu_arena *arena, size_t k, size_t d)
 	CLU_TAKE(arena, part->changed, k);
 	CLU_TAKE(arena, part->left_hi, k);
 	CLU_TAKE(arena, part->left_lo, k);
+	CLU_TAKE(arena, part->passed, k);
 }
 
 void
@@ -53,6 +53,7 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 	m->members = members;
 	m->groups = CLU_MIN(k, (LEAST_WALKERS + m->d - 1) / m->d);
 	clu_ranks_layout(&m->ranks, arena, points, members);
+	CLU_TAKE(arena, m->low, n);
 	CLU_TAKE(arena, m->scale, d);
 	CLU_TAKE(arena, m->unit_hi, weighted ? n : 0);
 	CLU_TAKE(arena, m->unit_lo, weighted ? n : 0);
@@ -61,7 +62,8 @@ clu_medians_layout(clu_medians *m, clu_arena *arena, const clu_points *points, i
 	CLU_TAKE(arena, m->bound_point, medians);
 	CLU_TAKE(arena, m->median, medians);
 	CLU_TAKE(arena, m->cost, clusters);
-	CLU_TAKE(arena, m->next, d * (size_t) m->groups);
+	CLU_TAKE(arena, m->found, medians);
+	CLU_TAKE(arena, m->waits, d * (size_t) m->groups);
 	CLU_TAKE(arena, m->steps, d * (size_t) m->groups);
 	CLU_TAKE(arena, m->settled, d * (size_t) m->groups);
 	CLU_TAKE(arena, m->part, (size_t) members);
@@ -98,13 +100,13 @@ fix_weights(void *work, size_t item, int member, const clu_interrupt *interrupt)
 const clu_task clu_fix_weights_task = {fix_weights, NULL};
 
 void
-clu_medians_begin(clu_medians *m, const clu_points *points, const clu_word_list *scratch,
-				  clu_team *team, const clu_interrupt *interrupt)
+clu_medians_begin(clu_medians *m, const clu_points *points, uint64_t *scratch, clu_team *team,
+				  const clu_interrupt *interrupt)
 {
 	clu_team *helpers = points->n >= WORTH_SHARING ? team : NULL;
 
 	m->points = points;
-	clu_ranks_sort(&m->ranks, points, scratch, team, interrupt);
+	clu_ranks_part(&m->ranks, points, scratch, team, interrupt);
 	for (int j = 0; j < m->d; j++)
 		m->scale[j] = clu_exact_scale(points->largest[j] * points->largest_weight,
 									  points->largest[j] * points->total_weight);
@@ -145,10 +147,16 @@ clu_medians_reset(clu_medians *m)
 
 /* ---- members ---- */
 
-static inline const uint32_t *
-column_order(const clu_medians *m, int column)
+static inline bool
+is_of(const clu_medians *m, uint32_t point, uint32_t c)
 {
-	return m->ranks.order + (size_t) column * m->points->n;
+	return m->low[point] == (uint8_t) c && (m->k <= UINT8_MAX + 1 || m->label[point] == c);
+}
+
+static inline uint32_t
+label_of(const clu_medians *m, uint32_t point)
+{
+	return m->k <= UINT8_MAX + 1 ? m->low[point] : m->label[point];
 }
 
 static inline int64_t
@@ -224,6 +232,7 @@ clu_medians_move(clu_medians *m, int member, uint32_t point, uint32_t from, uint
 	bool			  keeps_sums;
 
 	part->moved++;
+	m->low[point] = (uint8_t) to;
 	keeps_sums = m->bounded && !many_moved(m, part);
 	add_weight(m, part, to, point, 1);
 	if (keeps_sums)
@@ -328,99 +337,94 @@ weight_below(const clu_medians *m, size_t at)
 	return (fixed) {m->total->below_hi[at], m->total->below_lo[at]};
 }
 
-static inline fixed
-with_point(const clu_medians *m, fixed weight, uint32_t point)
-{
-	return (fixed) {weight.hi + unit_hi(m, point), weight.lo + unit_lo(m, point)};
-}
-
 /* ---- scanning ---- */
 
-static void
-set_bound(clu_medians *m, uint32_t c, int column, size_t rank)
+/* Half of a carried number, which must be an even one. */
+static inline fixed
+half_of(fixed a)
 {
-	size_t	 at = (size_t) c * (size_t) m->d + (size_t) column;
-	uint32_t point = column_order(m, column)[rank];
+	fixed half = {a.hi >> 1, (a.lo + (a.hi & 1) * (INT64_C(1) << 40)) / 2};
 
-	m->rank[at] = (uint32_t) rank;
-	m->bound[at] = clu_value(m->points, point, column);
-	m->bound_point[at] = point;
+	clu_exact_carry(&half.hi, &half.lo, 1);
+	return half;
 }
 
-/* Halfway between a bound and the value of a rank above it. */
-static double
-midpoint(const clu_medians *m, size_t at, int column, size_t rank)
+/*
+ * Take away twice the weights of the points of a piece from what is left of their clusters', and
+ * list the clusters that this leaves nothing of.  Inline, for the loop that nearly all points have
+ * a weight of 1 in.
+ */
+static inline __attribute__((always_inline)) size_t
+pass_piece(const clu_medians *m, const clu_medians_part *own, const uint32_t *order, size_t n,
+		   const bool weighted, const clu_interrupt *interrupt)
 {
-	double low = m->bound[at];
+	int64_t *left_hi = own->left_hi, *left_lo = own->left_lo;
+	size_t	 passed = 0;
 
-	return low + (clu_value(m->points, column_order(m, column)[rank], column) - low) / 2;
-}
-
-/* A cluster whose halves balance is waiting for its next point. */
-static inline bool
-is_waiting(const clu_medians_part *own, uint32_t c)
-{
-	return own->left_hi[c] < WAITING / 2;
-}
-
-/* A point that has no more than half of its cluster's weight after it; whether that was the last. */
-static bool
-pass_half(clu_medians *m, clu_medians_part *own, uint32_t c, int column, size_t rank)
-{
-	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
-
-	if (is_waiting(own, c))
-		m->median[at] = midpoint(m, at, column, rank);
-	else
+	for (size_t i = 0; i < n; i++)
 	{
-		set_bound(m, c, column, rank);
-		m->median[at] = m->bound[at];
-		if (own->left_hi[c] == 0 && own->left_lo[c] == 0)
-		{
-			own->left_hi[c] = WAITING;
-			return false;
-		}
-	}
-	own->left_hi[c] = INT64_MAX / 2; /* more than all that is to come: never again */
-	return true;
-}
+		uint32_t c = label_of(m, order[i]);
 
-/* Find all clusters' medians of a column. */
-static void
-scan_column(void *work, size_t item, int member, const clu_interrupt *interrupt)
-{
-	clu_medians		 *m = work;
-	clu_medians_part *own = m->part[member];
-	const uint32_t	 *label = m->label;
-	const uint32_t	 *order = column_order(m, (int) item);
-	int64_t			 *left_hi = own->left_hi, *left_lo = own->left_lo;
-	bool			  weighted = m->points->w != NULL;
-	int				  left = m->k;
-
-	memcpy(left_hi, m->total->weight_hi, (size_t) m->k * sizeof(int64_t));
-	memcpy(left_lo, m->total->weight_lo, (size_t) m->k * sizeof(int64_t));
-	for (size_t rank = 0; left > 0; rank++)
-	{
-		uint32_t c = label[order[rank]];
-
-		if (rank % CHECK_STEPS == 0)
+		if (i % CHECK_STEPS == 0)
 			clu_check(interrupt);
 		if (!weighted)
 		{
-			if ((left_hi[c] -= 2) > 0)
-				continue;
+			left_hi[c] -= 2;
+			if (left_hi[c] <= 0 && left_hi[c] > -2)
+				own->passed[passed++] = c;
 		}
 		else
 		{
-			fixed rest = less_twice((fixed) {left_hi[c], left_lo[c]},
-									(fixed) {m->unit_hi[order[rank]], m->unit_lo[order[rank]]});
+			fixed left = {left_hi[c], left_lo[c]};
+			fixed rest = less_twice(left, (fixed) {unit_hi(m, order[i]), unit_lo(m, order[i])});
 
 			left_hi[c] = rest.hi;
 			left_lo[c] = rest.lo;
-			if (sign_of(rest) > 0)
-				continue;
+			if (sign_of(left) > 0 && sign_of(rest) <= 0)
+				own->passed[passed++] = c;
 		}
-		left -= pass_half(m, own, c, (int) item, rank);
+	}
+	return passed;
+}
+
+/* Set the bound of a cluster whose median is in a piece to the end of that. */
+static void
+set_to_end(clu_medians *m, const clu_medians_part *own, uint32_t c, int column, size_t piece)
+{
+	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
+	fixed  below = {m->total->weight_hi[c] - own->left_hi[c],
+					m->total->weight_lo[c] - own->left_lo[c]};
+
+	clu_exact_carry(&below.hi, &below.lo, 1);
+	below = half_of(below);
+	m->total->below_hi[at] = below.hi;
+	m->total->below_lo[at] = below.lo;
+	m->rank[at] = (uint32_t) clu_ranks_first(&m->ranks, column, piece + 1);
+}
+
+/* Find the pieces that all clusters' medians of a column are in. */
+static void
+scan_column(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	clu_medians			   *m = work;
+	const clu_medians_part *own = m->part[member];
+	int						column = (int) item, left = m->k;
+
+	memcpy(own->left_hi, m->total->weight_hi, (size_t) m->k * sizeof(int64_t));
+	memcpy(own->left_lo, m->total->weight_lo, (size_t) m->k * sizeof(int64_t));
+	for (size_t piece = 0; left > 0; piece++)
+	{
+		size_t			first = clu_ranks_first(&m->ranks, column, piece);
+		size_t			n = clu_ranks_first(&m->ranks, column, piece + 1) - first, passed;
+		const uint32_t *order = clu_ranks_order(&m->ranks, column) + first;
+
+		passed = m->points->w == NULL ? pass_piece(m, own, order, n, false, interrupt)
+									  : pass_piece(m, own, order, n, true, interrupt);
+		for (size_t i = 0; i < passed; i++)
+			set_to_end(m, own, own->passed[i], column, piece);
+		if (passed > 0)
+			clu_ranks_want(&m->ranks, column, piece);
+		left -= (int) passed;
 	}
 }
 
@@ -470,13 +474,6 @@ add_up(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
 	}
 }
 
-static void
-scan(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
-{
-	clu_team_run(helpers_for_all(m, team), CLU_JOB_SCAN_COLUMN, m, (size_t) m->d, interrupt);
-	add_up(m, team, interrupt);
-}
-
 /* ---- walking ---- */
 
 /* A point's weight * x, rounded as the kernels do it. */
@@ -494,22 +491,29 @@ term_of(const clu_medians *m, uint32_t point, int column)
 }
 
 /*
- * A bound on its way.  Values lie anywhere in memory: of the points that it crosses they are read
+ * A bound on its way: of the cluster's points, those of lower ranks are below it.  Values lie
+ * anywhere in memory: of the points that it crosses they are read
  * many at a time, which takes hardly longer than one.  Where many are crossed they are not read at
  * all: then sided is wrong, and is to be added up anew.
  */
 typedef struct walker
 {
-	const clu_medians *m;
-	int				   column;
-	int				   sign; /* 1 upwards, -1 downwards */
-	fixed			   below;
-	fixed			   sided;
-	uint32_t		   crossed[CROSSED];
-	size_t			   count;
+	clu_medians	   *m;
+	uint32_t		c;
+	int				column;
+	const uint32_t *order;
+	size_t			rank;
+	size_t			piece; /* that it is in, and its ranks; at first none */
+	size_t			first, end;
+	size_t			steps;
+
+	int		 sign; /* 1 upwards, -1 downwards */
+	fixed	 below;
+	fixed	 sided;
+	uint32_t crossed[CROSSED];
+	size_t	 count;
 
 	size_t *settled; /* points of the group, in this refit */
-	size_t	most;	 /* of these */
 
 	const clu_interrupt *interrupt;
 } walker;
@@ -519,7 +523,7 @@ static void
 settle_crossed(walker *w)
 {
 	*w->settled += w->count;
-	for (size_t i = 0; i < w->count && *w->settled <= w->most; i++)
+	for (size_t i = 0; i < w->count && *w->settled <= w->m->most; i++)
 	{
 		fixed term = term_of(w->m, w->crossed[i], w->column);
 
@@ -530,12 +534,20 @@ settle_crossed(walker *w)
 	w->count = 0;
 }
 
+/* The weight below when a point is crossed. */
+static inline fixed
+below_beyond(const walker *w, fixed below, uint32_t point)
+{
+	below.hi += w->sign * unit_hi(w->m, point);
+	below.lo += w->sign * unit_lo(w->m, point);
+	clu_exact_carry(&below.hi, &below.lo, 1);
+	return below;
+}
+
 static inline void
 cross(walker *w, uint32_t point)
 {
-	w->below.hi += w->sign * unit_hi(w->m, point);
-	w->below.lo += w->sign * unit_lo(w->m, point);
-	clu_exact_carry(&w->below.hi, &w->below.lo, 1);
+	w->below = below_beyond(w, w->below, point);
 	w->crossed[w->count++] = point;
 	if (w->count < CROSSED)
 		return;
@@ -543,72 +555,193 @@ cross(walker *w, uint32_t point)
 	clu_check(w->interrupt); /* each may have touched another page */
 }
 
-/* By a group of clusters in a column. */
-static size_t
-most_settled(const clu_medians *m)
+/* The sign of half the weight less that. */
+static inline int
+sign_at(const walker *w, fixed below)
 {
-	size_t part = m->points->in_files ? MANY_CROSSED_IN_FILES : MANY_CROSSED;
-
-	return m->points->n / part / (size_t) m->groups;
+	return sign_of(less_twice(weight_of(w->m, (int) w->c), below));
 }
 
 static inline void
-count_step(size_t *steps, const clu_interrupt *interrupt)
+count_step(walker *w)
 {
-	if (++*steps % CHECK_STEPS == 0)
-		clu_check(interrupt);
+	if (++w->steps % CHECK_STEPS == 0)
+		clu_check(w->interrupt);
 }
 
-/* Move a bound to where the median is now, and note the median; returns the number of steps. */
-static size_t
-walk(clu_medians *m, uint32_t c, int column, size_t *settled, const clu_interrupt *interrupt)
+static inline bool
+is_own(const walker *w, size_t rank)
 {
-	const uint32_t *label = m->label;
-	size_t			at = (size_t) c * (size_t) m->d + (size_t) column;
-	const uint32_t *order = column_order(m, column);
-	fixed			total = weight_of(m, (int) c);
-	size_t			rank = m->rank[at], steps = 0;
-	walker			w;
+	return is_of(w->m, w->order[rank], w->c);
+}
+
+/* Cross a piece that isn't sorted, as far as that does not matter: where none of its points are the bound. */
+static bool
+cross_piece(walker *w)
+{
+	fixed  below = w->below;
+	size_t own = 0;
+
+	for (size_t rank = w->first; rank < w->end; rank++)
+	{
+		count_step(w);
+		if (!is_own(w, rank))
+			continue;
+		below = below_beyond(w, below, w->order[rank]);
+		own++;
+	}
+	if (own > 0 && (w->sign > 0) != (sign_at(w, below) > 0))
+		return false;
+	for (size_t rank = w->first; rank < w->end && own > 0; rank++)
+		if (is_own(w, rank))
+		{
+			cross(w, w->order[rank]);
+			own--;
+		}
+	w->rank = w->sign > 0 ? w->end : w->first;
+	return true;
+}
+
+/* Go on in the piece that has a rank, or beyond it; false where it has to be sorted first. */
+static bool
+enter(walker *w, size_t rank)
+{
+	clu_ranks *ranks = &w->m->ranks;
+
+	w->piece = clu_ranks_piece(ranks, w->column, rank);
+	w->first = clu_ranks_first(ranks, w->column, w->piece);
+	w->end = clu_ranks_first(ranks, w->column, w->piece + 1);
+	if (clu_ranks_sorted(ranks, w->column, w->piece))
+		return true;
+	if (cross_piece(w))
+		return true;
+	clu_ranks_want(ranks, w->column, w->piece);
+	return false;
+}
+
+/* Go to the next own point downwards. */
+static bool
+go_down(walker *w)
+{
+	for (;;)
+	{
+		while (w->rank > w->first)
+		{
+			count_step(w);
+			if (is_own(w, --w->rank))
+				return true;
+		}
+		if (!enter(w, w->rank - 1))
+			return false;
+	}
+}
+
+/* Go to the next own point upwards, or stay at one. */
+static bool
+go_up(walker *w)
+{
+	for (;;)
+	{
+		for (; w->rank < w->end; w->rank++)
+		{
+			count_step(w);
+			if (is_own(w, w->rank))
+				return true;
+		}
+		if (!enter(w, w->rank))
+			return false;
+	}
+}
+
+/* Go to the first point that, with those below, has at least half the weight. */
+static bool
+go_to_bound(walker *w)
+{
+	w->sign = -1;
+	while (sign_at(w, w->below) <= 0)
+	{
+		if (!go_down(w))
+			return false;
+		cross(w, w->order[w->rank]);
+	}
+	settle_crossed(w);
+	w->sign = 1;
+	for (;; w->rank++)
+	{
+		if (!go_up(w))
+			return false;
+		if (sign_at(w, below_beyond(w, w->below, w->order[w->rank])) <= 0)
+			return true;
+		cross(w, w->order[w->rank]);
+	}
+}
+
+/* Where the halves balance at the bound, the median is halfway to the next value. */
+static bool
+find_median(walker *w, double *median)
+{
+	const clu_points *points = w->m->points;
+	uint32_t		  bound = w->order[w->rank];
+
+	*median = clu_value(points, bound, w->column);
+	w->below = below_beyond(w, w->below, bound);
+	if (sign_at(w, w->below) < 0)
+		return true;
+	w->rank++;
+	if (!go_up(w))
+		return false;
+	*median += (clu_value(points, w->order[w->rank], w->column) - *median) / 2;
+	return true;
+}
+
+/* Note where a bound is, and what is below it. */
+static void
+store_bound(walker *w)
+{
+	clu_medians *m = w->m;
+	size_t		 at = (size_t) w->c * (size_t) m->d + (size_t) w->column;
+
+	settle_crossed(w);
+	m->rank[at] = (uint32_t) w->rank;
+	m->total->below_hi[at] = w->below.hi;
+	m->total->below_lo[at] = w->below.lo;
+	m->total->sided_hi[at] = w->sided.hi;
+	m->total->sided_lo[at] = w->sided.lo;
+}
+
+/*
+ * Move a bound to where the median is now, and note the median; false, somewhere on the way, where a
+ * piece has to be sorted first.
+ */
+static bool
+walk(clu_medians *m, uint32_t c, int column, size_t *settled, size_t *steps,
+	 const clu_interrupt *interrupt)
+{
+	size_t at = (size_t) c * (size_t) m->d + (size_t) column;
+	walker w;
+	bool   found;
 
 	w.m = m;
+	w.c = c;
 	w.column = column;
-	w.sign = -1;
+	w.order = clu_ranks_order(&m->ranks, column);
+	w.rank = w.first = w.end = m->rank[at];
+	w.steps = 0;
 	w.below = weight_below(m, at);
 	w.sided = (fixed) {m->total->sided_hi[at], m->total->sided_lo[at]};
 	w.count = 0;
 	w.settled = settled;
-	w.most = most_settled(m);
 	w.interrupt = interrupt;
-	while (sign_of(less_twice(total, w.below)) <= 0)
+	found = go_to_bound(&w);
+	store_bound(&w);
+	if (found)
 	{
-		for (rank--; label[order[rank]] != c; rank--)
-			count_step(&steps, interrupt);
-		cross(&w, order[rank]);
+		m->bound_point[at] = w.order[w.rank];
+		m->bound[at] = clu_value(m->points, w.order[w.rank], column);
+		found = find_median(&w, &m->median[at]);
 	}
-	settle_crossed(&w);
-	w.sign = 1;
-	for (;; rank++)
-	{
-		count_step(&steps, interrupt);
-		if (label[order[rank]] != c)
-			continue;
-		if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) <= 0)
-			break;
-		cross(&w, order[rank]);
-	}
-	settle_crossed(&w);
-	set_bound(m, c, column, rank);
-	m->total->below_hi[at] = w.below.hi;
-	m->total->below_lo[at] = w.below.lo;
-	m->total->sided_hi[at] = w.sided.hi;
-	m->total->sided_lo[at] = w.sided.lo;
-	m->median[at] = m->bound[at];
-	if (sign_of(less_twice(total, with_point(m, w.below, order[rank]))) < 0)
-		return steps;
-	for (rank++; label[order[rank]] != c; rank++)
-		count_step(&steps, interrupt);
-	m->median[at] = midpoint(m, at, column, rank);
-	return steps;
+	*steps += w.steps;
+	return found;
 }
 
 static int
@@ -637,56 +770,85 @@ walk_group(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
 	clu_medians *m = work;
 	size_t		 steps = 0;
+	int			 column = (int) item / m->groups;
 	int			 end = group_first(m, (int) item % m->groups + 1);
-	int			 c;
 
 	(void) member;
-	for (c = m->next[item]; c < end && steps <= m->points->n; c++)
-		if (m->total->changed[c])
-			steps += walk(m, (uint32_t) c, (int) item / m->groups, &m->settled[item], interrupt);
-	m->next[item] = c;
+	m->waits[item] = false;
+	for (int c = group_first(m, (int) item % m->groups); c < end; c++)
+	{
+		bool *found = &m->found[(size_t) c * (size_t) m->d + (size_t) column];
+
+		if (!*found && steps <= m->points->n)
+			*found = walk(m, (uint32_t) c, column, &m->settled[item], &steps, interrupt);
+		m->waits[item] = m->waits[item] || !*found;
+	}
 	m->steps[item] = steps;
 }
 
 const clu_task clu_walk_task = {walk_group, NULL};
 
+/* Walk all bounds whose medians aren't found; false where that got longer than most. */
 static bool
-all_settled(const clu_medians *m)
-{
-	for (int i = 0; i < m->d * m->groups; i++)
-		if (m->settled[i] > most_settled(m))
-			return false;
-	return true;
-}
-
-/* Walk all bounds; false where that got longer than scanning, with some of them walked. */
-static bool
-walk_all(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+walk_all(clu_medians *m, size_t most, clu_team *team, const clu_interrupt *interrupt)
 {
 	int		  items = m->d * m->groups;
-	size_t	  most = m->points->n * (size_t) m->d;
 	clu_team *helpers = expected_steps(m) >= WORTH_SHARING ? team : NULL;
-	bool	  left = true;
+	bool	  waiting = true;
 
-	carry(m, m->total);
-	for (int i = 0; i < items; i++)
+	for (m->walked = 0; waiting && m->walked <= most;)
 	{
-		m->next[i] = group_first(m, i % m->groups);
-		m->settled[i] = 0;
-	}
-	for (m->walked = 0; left && m->walked <= most;)
-	{
-		left = false;
+		waiting = false;
 		clu_team_run(helpers, CLU_JOB_WALK, m, (size_t) items, interrupt);
 		for (int i = 0; i < items; i++)
 		{
 			m->walked += m->steps[i];
-			left = left || m->next[i] < group_first(m, i % m->groups + 1);
+			waiting = waiting || m->waits[i];
 		}
+		if (waiting)
+			clu_ranks_sort(&m->ranks, team, interrupt);
 	}
-	if (!left && !all_settled(m))
+	return !waiting;
+}
+
+static void
+scan(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+{
+	clu_team_run(helpers_for_all(m, team), CLU_JOB_SCAN_COLUMN, m, (size_t) m->d, interrupt);
+	clu_ranks_sort(&m->ranks, team, interrupt);
+	memset(m->found, 0, (size_t) m->k * (size_t) m->d * sizeof(bool));
+	m->most = 0;
+	walk_all(m, SIZE_MAX, team, interrupt);
+	add_up(m, team, interrupt);
+}
+
+/* By a group of clusters in a column. */
+static size_t
+most_settled(const clu_medians *m)
+{
+	size_t part = m->points->in_files ? MANY_CROSSED_IN_FILES : MANY_CROSSED;
+
+	return m->points->n / part / (size_t) m->groups;
+}
+
+/* Find the medians from where they were; false where that got longer than scanning. */
+static bool
+follow(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
+{
+	bool settled = true;
+
+	carry(m, m->total);
+	for (int c = 0; c < m->k; c++)
+		memset(m->found + (size_t) c * (size_t) m->d, !m->total->changed[c], (size_t) m->d);
+	memset(m->settled, 0, (size_t) (m->d * m->groups) * sizeof(size_t));
+	m->most = most_settled(m);
+	if (!walk_all(m, m->points->n * (size_t) m->d, team, interrupt))
+		return false;
+	for (int i = 0; i < m->d * m->groups; i++)
+		settled = settled && m->settled[i] <= m->most;
+	if (!settled)
 		add_up(m, team, interrupt);
-	return !left;
+	return true;
 }
 
 /* ---- refit ---- */
@@ -720,7 +882,7 @@ clu_medians_refit(clu_medians *m, const uint32_t *label, double *center, double 
 	clu_dd total = {0, 0};
 
 	m->label = label;
-	if (!m->bounded || many_moved(m, m->total) || !walk_all(m, team, interrupt))
+	if (!m->bounded || many_moved(m, m->total) || !follow(m, team, interrupt))
 		scan(m, team, interrupt);
 	m->bounded = true;
 	m->total->moved = 0;

@@ -6,8 +6,9 @@
  * and W(<= v) that of its values up to v; on equality it is the midpoint between v and the next
  * larger value.
  *
- * Each column is ranked once per fit (rank.h).  Then one scan of a column, counting weight by label, passes the medians of all clusters: n steps
- * for k medians, and no sorting.
+ * Each column is parted into pieces once per fit (rank.h), each of which is sorted when a median is
+ * looked for in it.  One scan of a column, counting weight by label, finds in which pieces the
+ * medians of all clusters are: n steps for k medians, and no sorting but of those few pieces.
  *
  * Between iterations few points move.  So for each cluster and column a bound is kept, the point
  * where the median was found last, with two exact sums over the cluster (exact.h):
@@ -15,8 +16,10 @@
  *		sided	the sum of weight * x over those that don't, less the same over those that do.
  * A point that joins or leaves changes both by a comparison and an addition.  The new median is
  * found by walking from the bound, up or down in the order of the column, until half the weight is
- * passed: as far as the median moved, and not at all for a cluster that nobody joined or left.  When many
- * points move, or the walks get long, the columns are scanned again, and where bounds cross many points the
+ * passed: as far as the median moved, and not at all for a cluster that nobody joined or left.  A walk that
+ * comes to a piece which isn't sorted ends there, and begins again when it is.  When many
+ * points move, or the walks get long, the columns are scanned again, which sets the bounds to the ends of pieces,
+ * not far from the medians; and where bounds cross many points the
  * sums are added up again.  All ways find the same points and sums, since these are exact.
  *
  * The sums also know the cost.  About the bound's own value v, which minimises it,
@@ -27,7 +30,10 @@
  * The members of a team add to sums of their own, which are brought together before a refit; columns are
  * scanned, and bounds walked, by one member each.
  *
- * Memory: 4 n d bytes for the order, 16 n for weights other than 1, 60 k d for bounds and sums, and
+ * Labels of points in the order of a column lie anywhere in memory.  So of each the lowest byte is kept
+ * apart, which mostly tells enough, and of which four times as many fit into a cache.
+ *
+ * Memory: 4 n d + n bytes for the order and the labels, 16 n for weights other than 1, 61 k d for bounds and sums, and
  * 32 k d for those of every other member of the team.
  */
 #ifndef CLU_MEDIANS_H
@@ -48,16 +54,20 @@ typedef struct clu_medians_part
 	int64_t *sided_hi, *sided_lo;
 	int64_t *below_hi, *below_lo;
 
-	bool	*changed;			/* k: since the last refit */
-	size_t	 moved;				/* points since the last refit */
-	size_t	 pending;			/* terms since the last carry */
-	int64_t *left_hi, *left_lo; /* k: scratch of a scan */
+	bool  *changed; /* k: since the last refit */
+	size_t moved;	/* points since the last refit */
+	size_t pending; /* terms since the last carry */
+
+	/* k: scratch of a scan */
+	int64_t	 *left_hi, *left_lo;
+	uint32_t *passed;
 } clu_medians_part;
 
 typedef struct clu_medians
 {
 	const clu_points *points;
 	const uint32_t	 *label; /* of the points, in a refit */
+	uint8_t			 *low;	 /* n: of the labels, the lowest byte */
 	int				  k;
 	int				  d;
 	int				  members;
@@ -87,17 +97,19 @@ typedef struct clu_medians
 
 	/* bounds are walked by groups of clusters in a column */
 	int		groups;
-	int	   *next;	 /* d * groups: the next cluster of the group */
-	size_t *steps;	 /* d * groups: in its walks so far */
+	bool   *found;	 /* k * d: the median, in this refit */
+	bool   *waits;	 /* d * groups: for a piece, or for its next turn */
+	size_t *steps;	 /* d * groups: in its walks of the last turn */
 	size_t *settled; /* d * groups: points that it crossed in this refit */
+	size_t	most;	 /* of these, up to which sums are kept */
 	size_t	walked;	 /* steps of all, in the last refit */
 } clu_medians;
 
 void clu_medians_layout(clu_medians *medians, clu_arena *arena, const clu_points *points, int k,
 						int members);
 
-/* Rank the columns; for the scratch see rank.h. */
-void clu_medians_begin(clu_medians *medians, const clu_points *points, const clu_word_list *scratch,
+/* Part the columns.  The scratch has room for n words, and is used again in refits. */
+void clu_medians_begin(clu_medians *medians, const clu_points *points, uint64_t *scratch,
 					   clu_team *team, const clu_interrupt *interrupt);
 
 /* Forget all members of the clusters. */

@@ -1,58 +1,90 @@
 /*
  * rank.h
- *		The points in the order of each column.
+ *		The points in the order of each column, as far as somebody has asked for it.
  *
- * order[column * n + rank] is the number of a point: by value, equal values by number.  Made once
- * per fit, in 4 n d bytes.
+ * order[column * n + rank] is the number of a point: by value, equal values by number.  Who looks for
+ * medians looks at few places of it.  So a column is only parted into pieces, of values that
+ * are all less than those of the next piece; the points of a piece are in the order of their numbers until
+ * the piece is wanted and sorted, which happens at most once in a fit.
  *
- * The members of a team look at the points by shares.  A column of many points is parted into
- * pieces of its keys (words.h), each sorted by one member.
+ * The members of a team may look at the order at the same time, and want pieces; sorting them is a
+ * step of its own, for the whole team.  Memory: 4 n d bytes, and 6 for every piece.
  */
 #ifndef CLU_RANK_H
 #define CLU_RANK_H
 
 #include "order.h"
 
-/* What a member of the team needs for itself. */
-typedef struct clu_rank_member
-{
-	uint64_t *least, *most; /* d: ordered bits of the values of a share */
-	double	 *row;
-} clu_rank_member;
-
 typedef struct clu_ranks
 {
 	const clu_points *points;
-	uint32_t		 *order; /* d * n */
+	uint32_t		 *order;  /* d * n */
+	size_t			  pieces; /* of every column */
 
-	/* for the sort */
-	clu_word_list	 words;
-	uint64_t		*least; /* d: ordered bits of the values */
-	uint64_t		*most;
-	int				*shift; /* d: how many low bits the keys leave out */
-	clu_rank_member *member;
+	/* per column and piece */
+	uint32_t *first; /* d * (pieces + 1): its first rank; n after the last */
+	bool	 *sorted;
+	bool	 *wanted;
 
-	/* of the column that is being sorted */
-	int	   column;
-	size_t pieces;
-	size_t tied[CLU_WORD_PIECES]; /* words with the same key as the one before */
-	bool   rests;				  /* what keys leave out is where they were */
+	/* keys: the upper 32 bits of what a value is above the least of its column */
+	uint64_t *least; /* d: ordered bits of the values */
+	int		 *shift; /* d: how many low bits the keys leave out */
+	double	**row;	 /* for every member of the team */
+
+	/* of the column that is worked on */
+	int			  column;
+	clu_word_list words;	/* to sort a sample; its words are the scratch */
+	uint32_t	 *splitter; /* the least key of the next piece */
+	uint32_t	 *count;	/* per share and piece */
+	uint16_t	 *piece;	/* n, in the scratch: which one a point is in */
+	uint64_t	 *bits;		/* n, in the scratch: of the values, in the order */
+	uint32_t	 *list;		/* of pieces to be sorted */
 } clu_ranks;
 
 void clu_ranks_layout(clu_ranks *ranks, clu_arena *arena, const clu_points *points, int members);
 
-/*
- * Sort all columns.  The scratch has room for n words; its other members are not looked at.
- */
-void clu_ranks_sort(clu_ranks *ranks, const clu_points *points, const clu_word_list *scratch,
-					clu_team *team, const clu_interrupt *interrupt);
+/* Part all columns.  The scratch has room for n words, and is used again by clu_ranks_sort. */
+void clu_ranks_part(clu_ranks *ranks, const clu_points *points, uint64_t *scratch, clu_team *team,
+					const clu_interrupt *interrupt);
 
-extern const clu_task clu_rank_ranges_task;
+/* The piece of a column that has a rank. */
+size_t clu_ranks_piece(const clu_ranks *ranks, int column, size_t rank);
+
+static inline const uint32_t *
+clu_ranks_order(const clu_ranks *ranks, int column)
+{
+	return ranks->order + (size_t) column * ranks->points->n;
+}
+
+/* Where a piece begins; of the one after the last, n. */
+static inline size_t
+clu_ranks_first(const clu_ranks *ranks, int column, size_t piece)
+{
+	return ranks->first[(size_t) column * (ranks->pieces + 1) + piece];
+}
+
+static inline bool
+clu_ranks_sorted(const clu_ranks *ranks, int column, size_t piece)
+{
+	return ranks->sorted[(size_t) column * ranks->pieces + piece];
+}
+
+/* Ask for a piece; several members may want the same. */
+static inline void
+clu_ranks_want(clu_ranks *ranks, int column, size_t piece)
+{
+	size_t at = (size_t) column * ranks->pieces + piece;
+
+	if (!ranks->sorted[at])
+		__atomic_store_n(&ranks->wanted[at], true, __ATOMIC_RELAXED);
+}
+
+/* Sort all pieces that are wanted. */
+void clu_ranks_sort(clu_ranks *ranks, clu_team *team, const clu_interrupt *interrupt);
+
 extern const clu_task clu_rank_keys_task;
-extern const clu_task clu_rank_words_task;
-extern const clu_task clu_rank_piece_task;
-extern const clu_task clu_rank_rests_task;
-extern const clu_task clu_rank_ties_task;
-extern const clu_task clu_rank_order_task;
+extern const clu_task clu_rank_count_task;
+extern const clu_task clu_rank_part_task;
+extern const clu_task clu_rank_sort_task;
 
 #endif

@@ -50,13 +50,10 @@ typedef enum clu_job
 	CLU_JOB_FIND_SPREAD, /* how far they are from the shift */
 
 	/* the points in the order of each column (rank.c) */
-	CLU_JOB_RANK_RANGES, /* of the columns */
-	CLU_JOB_RANK_KEYS,	 /* of all columns */
-	CLU_JOB_RANK_WORDS,	 /* of a column */
-	CLU_JOB_RANK_PIECE,	 /* a piece of them, by its keys */
-	CLU_JOB_RANK_RESTS,	 /* what keys leave out */
-	CLU_JOB_RANK_TIES,	 /* words of a piece with the same key, by that */
-	CLU_JOB_RANK_ORDER,	 /* the order from words */
+	CLU_JOB_RANK_KEYS,	/* of all columns */
+	CLU_JOB_RANK_COUNT, /* points of every piece of a column */
+	CLU_JOB_RANK_PART,	/* points into their pieces */
+	CLU_JOB_RANK_SORT,	/* a piece */
 
 	/* medians (medians.c) */
 	CLU_JOB_FIX_WEIGHTS, /* as fixed point numbers */

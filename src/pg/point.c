@@ -11,15 +11,14 @@
 
 #include <math.h>
 
-#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/varbit.h"
 
 #include "compat.h"
+#include "numeric_value.h"
 #include "points.h"
 
 /* An array without its varlena header: ndim, dataoffset, elemtype, dimensions, lower bounds. */
@@ -49,13 +48,6 @@ clu_pg_point_open(clu_pg_point *point, Datum datum, int64 where)
 	memcpy(&size, start + sizeof(header), sizeof(size));
 	if (size < 1)
 		report_shape(0, where);
-
-	/* numerics are aligned among themselves, which shows in the full form only */
-	if ((Oid) header[2] == NUMERICOID && VARATT_IS_SHORT(array))
-	{
-		array = PG_DETOAST_DATUM(datum);
-		start = VARDATA(array);
-	}
 
 	/* offsets count from the start of the array with its full header */
 	offset = header[1] == 0 ? (int32) ARR_OVERHEAD_NONULLS(1) : header[1];
@@ -195,17 +187,11 @@ widen_floats(const char *restrict from, double *restrict to, int d)
 static bool
 read_numerics(const clu_pg_point *point, double *out)
 {
-	const char *at = point->data;
-	bool		finite = true;
+	bool finite = true;
 
+	clu_pg_read_numerics(point->data, point->d, out);
 	for (int j = 0; j < point->d; j++)
-	{
-		at = (const char *) att_align_pointer(at, TYPALIGN_INT, -1, at);
-		out[j] =
-			DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, PointerGetDatum(at)));
 		finite = finite && isfinite(out[j]);
-		at = att_addlength_pointer(at, -1, at);
-	}
 	return finite;
 }
 

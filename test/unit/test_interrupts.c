@@ -296,7 +296,7 @@ test_short_columns(void)
 	clu_interrupt interrupt = {look_at_watch, &w};
 	clu_rows	  rows = make_rows(190, 6000 / SLOWER, 8);
 	clu_points	  points = {.x = (void *) rows.x, .n = rows.n, .d = rows.d, .width = 8, .unit = 1};
-	clu_word_list scratch = {0};
+	uint64_t	  scratch[190];
 	clu_arena	  arena = {NULL, 0};
 	clu_ranks	  ranks;
 	void		 *memory;
@@ -308,7 +308,11 @@ test_short_columns(void)
 	arena = (clu_arena) {memory, 0};
 	clu_ranks_layout(&ranks, &arena, &points, 1);
 	w.last = cpu_ms();
-	clu_ranks_sort(&ranks, &points, &scratch, NULL, &interrupt);
+	clu_ranks_part(&ranks, &points, scratch, NULL, &interrupt);
+	for (int j = 0; j < rows.d; j++)
+		for (size_t piece = 0; piece < ranks.pieces; piece++)
+			clu_ranks_want(&ranks, j, piece);
+	clu_ranks_sort(&ranks, NULL, &interrupt);
 	test_watched("short columns", &w);
 	free(memory);
 	free_rows(&rows);

@@ -1,6 +1,7 @@
 /*
  * test_rank.c
- *		The points in the order of each column: as a sort by comparison has it, alone and in a team.
+ *		The points in the order of each column: as a sort by comparison has it, piece by piece as they
+ *		are wanted, alone and in a team.
  */
 #include <math.h>
 
@@ -43,7 +44,15 @@ compare_points(const void *a, const void *b)
 	return x != y ? (x < y ? -1 : 1) : (i > j) - (i < j);
 }
 
-/* Whether all columns are as a sort by comparison has them. */
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint32_t i = *(const uint32_t *) a, j = *(const uint32_t *) b;
+
+	return (i > j) - (i < j);
+}
+
+/* Whether all columns are as a sort by comparison has them, with the unsorted pieces by number. */
 static bool
 right(const clu_ranks *ranks, const clu_points *points)
 {
@@ -57,36 +66,99 @@ right(const clu_ranks *ranks, const clu_points *points)
 		for (uint32_t i = 0; i < points->n; i++)
 			expected[i] = i;
 		qsort(expected, points->n, sizeof(uint32_t), compare_points);
-		same = same && memcmp(expected, ranks->order + (size_t) j * points->n,
-							  points->n * sizeof(uint32_t)) == 0;
+		for (size_t piece = 0; piece < ranks->pieces; piece++)
+		{
+			size_t first = clu_ranks_first(ranks, j, piece);
+
+			if (!clu_ranks_sorted(ranks, j, piece))
+				qsort(expected + first, clu_ranks_first(ranks, j, piece + 1) - first,
+					  sizeof(uint32_t), compare_numbers);
+		}
+		same = same && clu_ranks_first(ranks, j, 0) == 0 &&
+			   clu_ranks_first(ranks, j, ranks->pieces) == points->n &&
+			   memcmp(expected, clu_ranks_order(ranks, j), points->n * sizeof(uint32_t)) == 0;
 	}
 	free(expected);
 	return same;
 }
 
-static bool
-rank_right(const clu_points *points, clu_team *team)
+/* Whether ranks are found in their pieces, and how many points the longest piece has. */
+static size_t
+longest_piece(const clu_ranks *ranks, bool *found)
+{
+	size_t longest = 0;
+
+	*found = true;
+	for (int j = 0; j < ranks->points->d; j++)
+		for (size_t piece = 0; piece < ranks->pieces; piece++)
+		{
+			size_t first = clu_ranks_first(ranks, j, piece);
+			size_t end = clu_ranks_first(ranks, j, piece + 1);
+
+			if (first < end)
+				*found = *found && clu_ranks_piece(ranks, j, first) == piece &&
+						 clu_ranks_piece(ranks, j, end - 1) == piece;
+			longest = CLU_MAX(longest, end - first);
+		}
+	return longest;
+}
+
+/* Want every so many of the pieces. */
+static void
+sort_pieces(clu_ranks *ranks, size_t every, clu_team *team, const clu_interrupt *interrupt)
+{
+	for (int j = 0; j < ranks->points->d; j++)
+		for (size_t piece = random_below(every); piece < ranks->pieces; piece += every)
+			clu_ranks_want(ranks, j, piece);
+	clu_ranks_sort(ranks, team, interrupt);
+}
+
+static void
+try_ranks(const clu_points *points, clu_team *team, const char *name, bool few_ties)
 {
 	static const clu_interrupt never = {NULL, NULL};
 	clu_ranks				   ranks;
 	clu_arena				   arena = {0};
-	clu_word_list			   scratch = {
-					 .word = test_memory(points->n * sizeof(uint64_t)),
-					 .spare = test_memory(points->n * sizeof(uint64_t)),
-	 };
-	void *memory;
-	bool  good;
+	uint64_t				  *scratch = test_memory(points->n * sizeof(uint64_t));
+	void					  *memory;
+	size_t					   longest;
+	bool					   found;
 
 	clu_ranks_layout(&ranks, &arena, points, clu_team_members(team));
 	memory = test_memory(arena.used);
 	arena = (clu_arena) {.base = memory};
 	clu_ranks_layout(&ranks, &arena, points, clu_team_members(team));
-	clu_ranks_sort(&ranks, points, &scratch, team, &never);
-	good = right(&ranks, points);
-	free(scratch.word);
-	free(scratch.spare);
+	clu_ranks_part(&ranks, points, scratch, team, &never);
+	longest = longest_piece(&ranks, &found);
+	ok(right(&ranks, points), "%s: parted", name);
+	ok(found && (!few_ties || longest <= CLU_MAX(points->n / ranks.pieces * 6, 200)),
+	   "... the pieces are found, the longest of %zu has %zu points", ranks.pieces, longest);
+	memset(scratch, 0xff, points->n * sizeof(uint64_t));
+	sort_pieces(&ranks, 5, team, &never);
+	ok(right(&ranks, points), "... some pieces sorted");
+	sort_pieces(&ranks, 1, team, &never);
+	ok(right(&ranks, points), "... all pieces sorted");
+	free(scratch);
 	free(memory);
-	return good;
+}
+
+/* What a fit knows of its points' columns. */
+static void
+measure_columns(clu_points *points)
+{
+	points->unit = random_below(2) == 0 ? 1 : 0x1p10;
+	points->low = test_memory((size_t) points->d * sizeof(double));
+	points->high = test_memory((size_t) points->d * sizeof(double));
+	for (int j = 0; j < points->d; j++)
+	{
+		points->low[j] = INFINITY;
+		points->high[j] = -INFINITY;
+		for (size_t i = 0; i < points->n; i++)
+		{
+			points->low[j] = fmin(points->low[j], clu_value(points, i, j) * points->unit);
+			points->high[j] = fmax(points->high[j], clu_value(points, i, j) * points->unit);
+		}
+	}
 }
 
 static void
@@ -95,20 +167,27 @@ try_points(int kind, size_t n, int width)
 	clu_rows	rows = make_rows(n, D, width);
 	clu_points	points = {.x = (void *) rows.x, .n = n, .d = D, .width = width};
 	thread_team threads;
+	char		name[100];
+	bool		few_ties = kind == 0 || (kind == 1 && width == 8);
 
 	make_threads(&threads, 3);
 	for (size_t i = 0; i < n; i++)
 		for (int j = 0; j < D; j++)
 			set_value(&rows, i, j, value_of(kind, j) + 0.0);
-	ok(rank_right(&points, NULL), "kind %d, %zu points of width %d", kind, n, width);
-	ok(rank_right(&points, &threads.team), "... in a team");
+	measure_columns(&points);
+	snprintf(name, sizeof(name), "kind %d, %zu points of width %d", kind, n, width);
+	try_ranks(&points, NULL, name, few_ties);
+	snprintf(name, sizeof(name), "... in a team");
+	try_ranks(&points, &threads.team, name, few_ties);
+	free(points.low);
+	free(points.high);
 	free_rows(&rows);
 }
 
 int
 main(void)
 {
-	static const size_t sizes[] = {1, 2, 150, 192, 3000, 40000, 150000};
+	static const size_t sizes[] = {1, 2, 190, 1024, 3000, 40000, 150000};
 
 	for (int kind = 0; kind < 5; kind++)
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
