@@ -42,6 +42,7 @@
 
 #define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
 #define MOST_PANELS 4
+#define FETCHED 512		/* bytes of a point that are fetched ahead: what follows comes by itself */
 #define MATRIX_WORK 4e6 /* k * d^3 from which a team pays: about a millisecond */
 
 /* ---- memory ---- */
@@ -261,24 +262,15 @@ typedef struct chunk
 	const clu_interrupt *interrupt;
 } chunk;
 
-/* Eight points side by side: the stores are whole cache lines. */
-#define FILL_EIGHT(type)                                                              \
-	do                                                                                \
-	{                                                                                 \
-		for (int j = 0; j < d; j++)                                                   \
-			for (int i = 0; i < 8; i++)                                               \
-				lane[j * CLU_LANES + i] =                                             \
-					(((const type *) row[i])[j] - frame->shift[j]) * frame->scale[j]; \
-	} while (0)
-
+/* Ask for points that will be needed soon: by owners, no CPU foresees which. */
 static void
-fill_eight(double *restrict lane, const clu_gmm_frame *frame, int width, int d,
-		   const void *const *row)
+fetch_points(const uint32_t *point, size_t n, const clu_block *block)
 {
-	if (width == 8)
-		FILL_EIGHT(double);
-	else
-		FILL_EIGHT(float);
+	size_t size = (size_t) block->d * (size_t) block->width;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t at = 0; at < CLU_MIN(size, FETCHED); at += CLU_ALIGNMENT)
+			__builtin_prefetch((const char *) block->x + point[i] * size + at);
 }
 
 /* Lanes beyond the last point repeat the first, with weight 0. */
@@ -287,20 +279,20 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 {
 	size_t size = (size_t) block->d * (size_t) block->width;
 
-	for (size_t i = 0; i < (size_t) at->panels * CLU_LANES; i += 8)
+	for (size_t first = 0; first < (size_t) at->panels * CLU_LANES; first += CLU_LANES)
 	{
-		double	   *panel = at->own->panel + i / CLU_LANES * CLU_LANES * (size_t) block->d;
-		const void *row[8];
+		const void *row[CLU_LANES];
 
-		for (size_t j = 0; j < 8; j++)
+		for (size_t i = 0; i < CLU_LANES; i++)
 		{
-			bool   real = i + j < at->n;
-			size_t point = at->point[real ? i + j : 0];
+			bool   real = first + i < at->n;
+			size_t point = at->point[real ? first + i : 0];
 
-			row[j] = (const char *) block->x + point * size;
-			at->own->weight[i + j] = real ? clu_weight(block->w, point) : 0;
+			row[i] = (const char *) block->x + point * size;
+			at->own->weight[first + i] = real ? clu_weight(block->w, point) : 0;
 		}
-		fill_eight(panel + i % CLU_LANES, frame, block->width, block->d, row);
+		clu_kernel->gmm_panel(row, block->width, block->d, frame->shift, frame->scale,
+							  at->own->panel + first * (size_t) block->d);
 	}
 }
 
@@ -514,6 +506,8 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 
 		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);
 		fill_chunk(&at, frame_of(fit), block);
+		if (first + size < block->n)
+			fetch_points(at.point + size, CLU_MIN(size, block->n - first - size), block);
 		if (state->label != NULL)
 			share_by_label(&at, state->label + block->first);
 		else

@@ -553,6 +553,7 @@ const clu_kernels KERNEL_TABLE = {
 	.hamming = hamming,
 	.add_row = add_row,
 	.add_sided = add_sided,
+	.gmm_panel = gmm_panel,
 	.gmm_full = gmm_full,
 	.gmm_diag = gmm_diag,
 	.gmm_share = gmm_share,

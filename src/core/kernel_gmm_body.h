@@ -31,6 +31,90 @@
 /* Mahalanobis distances stop here, so that what overflows is a large number and not a NaN. */
 #define FARTHEST 1e300
 
+/* ---- panels ---- */
+
+/* Four lanes, whatever the length of a vector: as much as a transposition takes at once. */
+typedef double	  quad __attribute__((vector_size(32)));
+typedef long long quad_places __attribute__((vector_size(32)));
+
+#ifdef __clang__
+#define SHUFFLE_QUADS(a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
+#else
+#define SHUFFLE_QUADS(a, b, ...) __builtin_shuffle((a), (b), (quad_places) {__VA_ARGS__})
+#endif
+
+/* Columns j .. j + 4 of a row. */
+INLINE void
+load_quad(const void *row, const int width, int j, quad *out)
+{
+	const float *x = (const float *) row + j;
+
+	if (width == 8)
+		memcpy(out, (const double *) row + j, sizeof(quad));
+	else
+		*out = (quad) {x[0], x[1], x[2], x[3]};
+}
+
+/* Columns j .. j + 4 of four rows: four lanes of the panel. */
+INLINE void
+fill_quads(const void *const *row, const int width, int j, const double *shift, const double *scale,
+		   double *panel)
+{
+	quad r[4], column[4], even[2], odd[2], less, factor;
+
+	memcpy(&less, shift + j, sizeof(quad));
+	memcpy(&factor, scale + j, sizeof(quad));
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+	{
+		load_quad(row[i], width, j, &r[i]);
+		r[i] = (r[i] - less) * factor;
+	}
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++)
+	{
+		even[i] = SHUFFLE_QUADS(r[2 * i], r[2 * i + 1], 0, 4, 2, 6);
+		odd[i] = SHUFFLE_QUADS(r[2 * i], r[2 * i + 1], 1, 5, 3, 7);
+	}
+	column[0] = SHUFFLE_QUADS(even[0], even[1], 0, 1, 4, 5);
+	column[1] = SHUFFLE_QUADS(odd[0], odd[1], 0, 1, 4, 5);
+	column[2] = SHUFFLE_QUADS(even[0], even[1], 2, 3, 6, 7);
+	column[3] = SHUFFLE_QUADS(odd[0], odd[1], 2, 3, 6, 7);
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		memcpy(panel + (j + i) * CLU_LANES, &column[i], sizeof(quad));
+}
+
+INLINE void
+fill_panel(const void *const *row, const int width, int d, const double *shift, const double *scale,
+		   double *panel)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += 4)
+	{
+		int j = 0;
+
+		for (; j + 4 <= d; j += 4)
+			fill_quads(row + lane, width, j, shift, scale, panel + lane);
+		for (; j < d; j++)
+			for (int i = lane; i < lane + 4; i++)
+			{
+				double x = width == 8 ? ((const double *) row[i])[j] : ((const float *) row[i])[j];
+
+				panel[j * CLU_LANES + i] = (x - shift[j]) * scale[j];
+			}
+	}
+}
+
+static void
+gmm_panel(const void *const *row, int width, int d, const double *shift, const double *scale,
+		  double *panel)
+{
+	if (width == 8)
+		fill_panel(row, 8, d, shift, scale, panel);
+	else
+		fill_panel(row, 4, d, shift, scale, panel);
+}
+
 /* ---- E-step ---- */
 
 /* Add value * x to some sums, or begin them with that. */
