@@ -4,7 +4,8 @@
  *
  * The including file defines the vectors vf (floats) and vd (doubles), their lane counts VF_LANES
  * and VD_LANES, the operations used below, FILTER_GROUP and EXACT_GROUP (how many centres fit
- * into the registers beside two vectors of points), and KERNEL_NAME(x).
+ * into the registers beside two vectors of points), and KERNEL_NAME(x).  vd_keep(v) has v computed
+ * before what follows, and changes nothing: gcc puts sums off until they fill more than the registers.
  *
  * What limits the exact kernels: three operations where the filter needs one, at the rate of the
  * adders.  The others say it in their own files.

@@ -123,12 +123,14 @@ add_products(vd *sum, double value, const vd *x, const bool begin)
 {
 	vd all = vd_set(value);
 
+	vd_keep(all);
 #pragma GCC unroll 4
 	for (int v = 0; v < GMM_VECTORS; v++)
 	{
 		vd product = vd_mul(all, x[v]);
 
 		sum[v] = begin ? product : vd_add(sum[v], product);
+		vd_keep(sum[v]);
 	}
 }
 
@@ -166,6 +168,7 @@ factor_rows(const double *difference, int first, const double *factor, const int
 
 	if (!at_first)
 		factor = factor_column(difference, 0, factor, rows, z, true);
+#pragma GCC unroll 4
 	for (int j = 1; j < first; j++)
 		factor = factor_column(difference, j, factor, rows, z, false);
 		/* the triangle at the end of the rows */
@@ -183,7 +186,10 @@ factor_rows(const double *difference, int first, const double *factor, const int
 	for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
 		for (int v = 0; v < GMM_VECTORS; v++)
+		{
 			squared[v] = vd_add(squared[v], vd_mul(z[r][v], z[r][v]));
+			vd_keep(squared[v]);
+		}
 	return factor;
 }
 
@@ -258,11 +264,18 @@ store_far(double *out, const int vectors)
 INLINE void
 find_differences(const double *panel, const double *mean, int first, int end, double *difference)
 {
+#pragma GCC unroll 8
 	for (int j = first; j < end; j++)
+	{
+		vd center = vd_set(mean[j]);
+
+		vd_keep(center);
 #pragma GCC unroll 4
 		for (int v = 0; v < GMM_VECTORS; v++)
 			vd_store(difference + j * CLU_LANES + v * VD_LANES,
-					 vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), vd_set(mean[j])));
+					 vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), center));
+	}
+	__asm__ volatile("" ::: "memory");
 }
 
 /* Rows or columns between two looks at whether the points are far. */
@@ -293,6 +306,7 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 		squared[v] = vd_set(0);
 	find_limits(constant, largest, limit, GMM_VECTORS);
 	find_differences(panel, mean, 0, CLU_MIN(LOOK_AFTER, d), difference);
+#pragma GCC unroll 2
 	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
 	{
 		if (i > 0 && i % LOOK_AFTER == 0)
@@ -318,13 +332,37 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 	store_terms(out, largest, constant, squared, limit, GMM_VECTORS);
 }
 
-static void
-gmm_full(const double *panel, int d, const double *mean, const double *factor, double constant,
-		 double *difference, double *largest, double *out)
+/* For a panel; d may be a constant. */
+INLINE void
+panel_terms(const double *panel, int d, const double *mean, const double *factor, double constant,
+			double *difference, double *largest, double *out)
 {
 	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
 		full_terms(panel + lane, d, mean, factor, constant, difference + lane, largest + lane,
 				   out + lane);
+}
+
+#define FEW_COLUMNS(few)                                                           \
+	case few:                                                                      \
+		panel_terms(panel, few, mean, factor, constant, difference, largest, out); \
+		return
+
+static void
+gmm_full(const double *panel, int d, const double *mean, const double *factor, double constant,
+		 double *difference, double *largest, double *out)
+{
+	switch (d)
+	{
+		FEW_COLUMNS(1);
+		FEW_COLUMNS(2);
+		FEW_COLUMNS(3);
+		FEW_COLUMNS(4);
+		FEW_COLUMNS(5);
+		FEW_COLUMNS(6);
+		FEW_COLUMNS(7);
+		FEW_COLUMNS(8);
+	}
+	panel_terms(panel, d, mean, factor, constant, difference, largest, out);
 }
 
 /* Columns first .. end, for DIAG_VECTORS vectors of points. */
