@@ -26,7 +26,6 @@
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4
 #define SUM_LANES 8
-#define WEIGHED_COLUMNS 2
 
 /* Mahalanobis distances stop here, so that what overflows is a large number and not a NaN. */
 #define FARTHEST 1e300
@@ -508,65 +507,91 @@ scratch_stride(int panels, int d)
 }
 
 /*
- * Differences from the mean, and these times the responsibilities, of the active panels, in
- * columns j .. j + columns; and from them the first moments.  columns is a constant.
+ * The tile on the diagonal, of rows i .. i + rows, a constant, and their first moments.  It comes
+ * before the other tiles of these rows: what they need is left in the scratch.
  */
 INLINE void
-weigh_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
-			  const double *mean, int j, const int columns, double *difference, double *weighted,
-			  double *first)
+corner_tile(const double *panel, const double *const *r, const int *which, int panels, int d,
+			const double *mean, int i, const int rows, const bool is_first, const bool is_last,
+			double *difference, double *weighted, double *first, double *second)
 {
 	size_t stride = scratch_stride(panels, d);
-	vd	   center[WEIGHED_COLUMNS], sum[WEIGHED_COLUMNS][SUM_VECTORS];
+	vd	   lanes[FACTOR_ROWS][FACTOR_ROWS + 1][SUM_VECTORS];
 
-	for (int c = 0; c < columns; c++)
+	for (int h = 0; h < SUM_LANES; h += VD_LANES)
 	{
-		center[c] = vd_set(mean[j + c]);
-		for (int v = 0; v < SUM_VECTORS; v++)
-			sum[c][v] = vd_set(0);
-	}
-	for (int p = 0; p < panels; p++)
-	{
-		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
-		size_t		  to = (size_t) j * stride + (size_t) p * CLU_LANES;
+		vd sum[FACTOR_ROWS][FACTOR_ROWS], total[FACTOR_ROWS];
 
-#pragma GCC unroll 16
-		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
+#pragma GCC unroll 4
+		for (int a = 0; a < rows; a++)
 		{
-			vd share = vd_load(r[p] + v * VD_LANES);
+			total[a] = vd_set(0);
+#pragma GCC unroll 4
+			for (int b = 0; b <= a; b++)
+				sum[a][b] = vd_set(0);
+		}
+		for (int p = 0; p < panels; p++)
+		{
+			const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) i) * CLU_LANES;
+			size_t		  to = (size_t) i * stride + (size_t) p * CLU_LANES;
 
-#pragma GCC unroll 2
-			for (int c = 0; c < columns; c++)
+#pragma GCC unroll 1
+			for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
 			{
-				size_t at = to + (size_t) c * stride + (size_t) (v * VD_LANES);
-				vd	   less = vd_sub(vd_load(x + c * CLU_LANES + v * VD_LANES), center[c]);
-				vd	   product = vd_mul(less, share);
+				vd share = vd_load(r[p] + lane), less[FACTOR_ROWS];
 
-				vd_store(difference + at, less);
-				vd_store(weighted + at, product);
-				sum[c][v % SUM_VECTORS] = vd_add(sum[c][v % SUM_VECTORS], product);
+#pragma GCC unroll 4
+				for (int a = 0; a < rows; a++)
+				{
+					vd y;
+
+					less[a] = vd_sub(vd_load(x + a * CLU_LANES + lane), vd_set(mean[i + a]));
+					y = vd_mul(less[a], share);
+					if (!is_last)
+						vd_store(difference + to + (size_t) a * stride + lane, less[a]);
+					if (!is_first)
+						vd_store(weighted + to + (size_t) a * stride + lane, y);
+					total[a] = vd_add(total[a], y);
+#pragma GCC unroll 4
+					for (int b = 0; b <= a; b++)
+					{
+						sum[a][b] = vd_add(sum[a][b], vd_mul(y, less[b]));
+						vd_keep(sum[a][b]);
+					}
+				}
 			}
 		}
+#pragma GCC unroll 4
+		for (int a = 0; a < rows; a++)
+		{
+			lanes[a][FACTOR_ROWS][h / VD_LANES] = total[a];
+#pragma GCC unroll 4
+			for (int b = 0; b <= a; b++)
+				lanes[a][b][h / VD_LANES] = sum[a][b];
+		}
 	}
-	for (int c = 0; c < columns; c++)
-		first[j + c] += vd_sum_eight(sum[c]);
+	for (int a = 0; a < rows; a++)
+	{
+		size_t row = (size_t) (i + a) * (size_t) (i + a + 1) / 2 + (size_t) i;
+
+		first[i + a] += vd_sum_eight(lanes[a][FACTOR_ROWS]);
+		for (int b = 0; b <= a; b++)
+			second[row + (size_t) b] += vd_sum_eight(lanes[a][b]);
+	}
 }
 
-/*
- * One tile of the second moments, rows by columns; both constants.  With corner, it lies on the
- * diagonal and only its lower triangle is computed.  Moments are packed by rows of the triangle.
- */
+/* A tile of the second moments below, rows by columns; both constants. */
 INLINE void
 moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
-			int j, const int rows, const int columns, const bool corner, double *second)
+			int j, const int rows, const int columns, double *second)
 {
-	vd lanes[FACTOR_ROWS][FACTOR_ROWS][SUM_VECTORS];
+	vd lanes[FACTOR_ROWS][MOMENT_COLUMNS][SUM_VECTORS];
 
 	for (int h = 0; h < SUM_LANES; h += VD_LANES)
 	{
 		const double *left = weighted + (size_t) i * stride;
 		const double *right = difference + (size_t) j * stride;
-		vd			  sum[FACTOR_ROWS][FACTOR_ROWS];
+		vd			  sum[FACTOR_ROWS][MOMENT_COLUMNS];
 
 #pragma GCC unroll 4
 		for (int r = 0; r < rows; r++)
@@ -575,7 +600,7 @@ moment_tile(const double *weighted, const double *difference, int points, size_t
 				sum[r][c] = vd_set(0);
 		for (int lane = h; lane < points; lane += SUM_LANES)
 		{
-			vd x[FACTOR_ROWS];
+			vd x[MOMENT_COLUMNS];
 
 #pragma GCC unroll 4
 			for (int c = 0; c < columns; c++)
@@ -587,58 +612,83 @@ moment_tile(const double *weighted, const double *difference, int points, size_t
 
 #pragma GCC unroll 4
 				for (int c = 0; c < columns; c++)
-					if (!corner || c <= r)
-						sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
+					sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
 			}
 		}
 #pragma GCC unroll 4
 		for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
 			for (int c = 0; c < columns; c++)
-				if (!corner || c <= r)
-					lanes[r][c][h / VD_LANES] = sum[r][c];
+				lanes[r][c][h / VD_LANES] = sum[r][c];
 	}
 	for (int r = 0; r < rows; r++)
 	{
 		size_t row = (size_t) (i + r) * (size_t) (i + r + 1) / 2 + (size_t) j;
 
-		for (int c = 0; c < (corner ? r + 1 : columns); c++)
+		for (int c = 0; c < columns; c++)
 			second[row + (size_t) c] += vd_sum_eight(lanes[r][c]);
 	}
 }
 
+/* Rows i .. i + rows, a constant; also, whether they are the first ones, and the last. */
 INLINE void
-moment_rows(const double *weighted, const double *difference, int points, size_t stride, int i,
-			const int rows, double *second)
+moment_rows(const double *panel, const double *const *r, const int *which, int panels, int d,
+			const double *mean, int i, const int rows, const bool is_first, const bool is_last,
+			double *scratch, double *first, double *second)
 {
-	for (int j = 0; j < i; j += MOMENT_COLUMNS)
-		moment_tile(weighted, difference, points, stride, i, j, rows, MOMENT_COLUMNS, false,
+	size_t	stride = scratch_stride(panels, d);
+	double *difference = scratch, *weighted = scratch + stride * (size_t) d;
+
+	corner_tile(panel, r, which, panels, d, mean, i, rows, is_first, is_last, difference, weighted,
+				first, second);
+	for (int j = 0; !is_first && j < i; j += MOMENT_COLUMNS)
+		moment_tile(weighted, difference, panels * CLU_LANES, stride, i, j, rows, MOMENT_COLUMNS,
 					second);
-	moment_tile(weighted, difference, points, stride, i, i, rows, rows, true, second);
+}
+
+INLINE void
+last_moment_rows(const double *panel, const double *const *r, const int *which, int panels, int d,
+				 const double *mean, int i, const bool is_first, double *scratch, double *first,
+				 double *second)
+{
+	switch (d - i)
+	{
+		case 1:
+			moment_rows(panel, r, which, panels, d, mean, i, 1, is_first, true, scratch, first,
+						second);
+			break;
+		case 2:
+			moment_rows(panel, r, which, panels, d, mean, i, 2, is_first, true, scratch, first,
+						second);
+			break;
+		case 3:
+			moment_rows(panel, r, which, panels, d, mean, i, 3, is_first, true, scratch, first,
+						second);
+			break;
+		default:
+			moment_rows(panel, r, which, panels, d, mean, i, 4, is_first, true, scratch, first,
+						second);
+	}
 }
 
 static void
 gmm_moments_full(const double *panel, const double *const *r, const int *which, int panels, int d,
 				 const double *mean, double *scratch, double *count, double *first, double *second)
 {
-	size_t	stride = scratch_stride(panels, d);
-	double *difference = scratch, *weighted = scratch + stride * (size_t) d;
-	int		points = panels * CLU_LANES, i = 0;
+	int i = FACTOR_ROWS;
 
 	*count += total_share(r, panels);
-	for (int j = 0; j + WEIGHED_COLUMNS <= d; j += WEIGHED_COLUMNS)
-		weigh_columns(panel, r, which, panels, d, mean, j, WEIGHED_COLUMNS, difference, weighted,
-					  first);
-	if (d % WEIGHED_COLUMNS != 0)
-		weigh_columns(panel, r, which, panels, d, mean, d - 1, 1, difference, weighted, first);
-	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
-		moment_rows(weighted, difference, points, stride, i, FACTOR_ROWS, second);
-	if (d - i == 1)
-		moment_rows(weighted, difference, points, stride, i, 1, second);
-	else if (d - i == 2)
-		moment_rows(weighted, difference, points, stride, i, 2, second);
-	else if (d - i == 3)
-		moment_rows(weighted, difference, points, stride, i, 3, second);
+	if (d <= FACTOR_ROWS)
+	{
+		last_moment_rows(panel, r, which, panels, d, mean, 0, true, scratch, first, second);
+		return;
+	}
+	moment_rows(panel, r, which, panels, d, mean, 0, FACTOR_ROWS, true, false, scratch, first,
+				second);
+	for (; i + FACTOR_ROWS < d; i += FACTOR_ROWS)
+		moment_rows(panel, r, which, panels, d, mean, i, FACTOR_ROWS, false, false, scratch, first,
+					second);
+	last_moment_rows(panel, r, which, panels, d, mean, i, false, scratch, first, second);
 }
 
 /* Columns whose sums make eight chains, of first and second moments. */
