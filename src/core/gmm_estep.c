@@ -296,10 +296,11 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 	}
 }
 
-static size_t
-stride_of(const clu_gmm *state)
+/* The terms of a component for a panel, then the responsibilities. */
+static double *
+terms_of(const chunk *at, int p, int c)
 {
-	return (size_t) state->most_panels * CLU_LANES;
+	return at->own->term + ((size_t) p * (size_t) at->model->k + (size_t) c) * CLU_LANES;
 }
 
 /* Once per component, where that is more than some ten microseconds of work. */
@@ -320,7 +321,7 @@ compute_terms(const chunk *at, int c, int p)
 	size_t			 dims = (size_t) model->d, lane = (size_t) p * CLU_LANES;
 	const double	*mean = model->center + (size_t) c * dims;
 	const double	*panel = own->panel + lane * dims;
-	double			*out = own->term + (size_t) c * stride_of(state) + lane;
+	double			*out = terms_of(at, p, c);
 	const double	*factor =
 		state->factor + (state->sums.pooled ? 0 : (size_t) c * state->sums.width);
 
@@ -389,9 +390,8 @@ share_out(const chunk *at)
 		size_t		  first = (size_t) p * CLU_LANES;
 		const double *w = own->weight + first;
 
-		clu_kernel->gmm_share(own->term + first, at->model->k, stride_of(at->state), w,
-							  own->largest + first, log_density, owner,
-							  own->active + p * at->model->k);
+		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, w, own->largest + first,
+							  log_density, owner, own->active + p * at->model->k);
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			sum[lane % 8] += w[lane] * log_density[lane];
 		for (size_t i = first; i < CLU_MIN(first + CLU_LANES, at->n); i++)
@@ -405,15 +405,15 @@ static void
 share_by_label(const chunk *at, const uint32_t *label)
 {
 	clu_gmm_member *own = at->own;
-	size_t			k = (size_t) at->model->k, stride = stride_of(at->state);
+	size_t			k = (size_t) at->model->k;
 
 	memset(own->active, 0, (size_t) at->panels * k * sizeof(bool));
-	memset(own->term, 0, k * stride * sizeof(double));
+	memset(own->term, 0, (size_t) at->panels * k * CLU_LANES * sizeof(double));
 	for (size_t i = 0; i < at->n; i++)
 	{
 		uint32_t c = label[at->point[i]];
 
-		own->term[c * stride + i] = own->weight[i];
+		terms_of(at, (int) (i / CLU_LANES), (int) c)[i % CLU_LANES] = own->weight[i];
 		own->active[i / CLU_LANES * k + c] = true;
 	}
 }
@@ -428,7 +428,6 @@ add_moments(const chunk *at)
 	for (int c = 0; c < model->k; c++)
 	{
 		const double *mean = model->center + (size_t) c * (size_t) model->d;
-		const double *term = own->term + (size_t) c * stride_of(at->state);
 		const double *r[MOST_PANELS];
 		double		 *count = clu_gmm_count_of(own->sums, c);
 		double		 *first = clu_gmm_first_of(sums, own->sums, c);
@@ -438,7 +437,7 @@ add_moments(const chunk *at)
 		for (int p = 0; p < at->panels; p++)
 			if (own->active[p * model->k + c])
 			{
-				r[panels] = term + p * CLU_LANES;
+				r[panels] = terms_of(at, p, c);
 				which[panels++] = p;
 			}
 		if (panels == 0)
@@ -490,7 +489,7 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	const clu_gmm  *state = fit->state;
 	clu_gmm_member *own = &state->member[member];
-	size_t			size = stride_of(state);
+	size_t			size = (size_t) state->most_panels * CLU_LANES;
 	size_t			work = (size_t) fit->model.k * size * state->sums.width, done = 0;
 
 	put_in_order(state, block, fit->model.k, own);

@@ -173,12 +173,12 @@ typedef struct clu_kernels
 					 double constant, double *largest, double *out);
 
 	/*
-	 * From the terms of 32 points, a[component * stride + lane], and the largest of each, to their
+	 * From the terms of 32 points, a[component * 32 + lane], and the largest of each, to their
 	 * weights times responsibilities in place, the log density, and a component with the largest
 	 * term.  Components without any are not active, and their terms undefined.
 	 */
-	void (*gmm_share)(double *a, int k, size_t stride, const double *w, const double *largest,
-					  double *log_density, double *owner, bool *active);
+	void (*gmm_share)(double *a, int k, const double *w, const double *largest, double *log_density,
+					  double *owner, bool *active);
 
 	/*
 	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with

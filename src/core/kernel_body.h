@@ -490,6 +490,7 @@ add_sided(const clu_sided *to, const double *restrict x, double point, double we
 }
 
 #include "kernel_gmm_body.h"
+#include "kernel_moments_body.h"
 
 /* The digits of wide.h, the first in units of the scale; lo is a term of its own. */
 INLINE void

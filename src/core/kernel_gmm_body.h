@@ -1,31 +1,27 @@
 /*
  * kernel_gmm_body.h
- *		The inner loops of Gaussian mixtures; included by kernel_body.h for each instruction set.
+ *		The E-step of Gaussian mixtures: panels, densities and responsibilities.  Part of kernel_body.h.
  *
  * The bits are the same everywhere.  There are no fused multiply-adds: on CPUs of this decade
  * additions have execution units of their own and a fused one gains little, while a CPU without
- * it would be a hundred times slower.  Sums over points run in eight partial sums, point i into
- * sum i mod 8, whatever the length of a vector, and are added up as one tree (vd_sum_eight).
+ * it would be a hundred times slower.
  *
  * E-step: points in lanes.  A component's inverse Cholesky factor is read in blocks of four rows,
  * each value being broadcast once for GMM_VECTORS vectors of points.
- *
- * M-step: the moments of a component about its current mean, over a few panels at once, so that
- * the tile of the moment matrix at hand stays in registers: four rows by MOMENT_COLUMNS columns.
- * Panels without responsibility are left out beforehand.
  *
  * Where components are well apart, points come in the order of their owners (gmm_estep.c), and most
  * of the work is left out: a component's rows of z are given up after every eight columns at which
  * its terms are seen to be far below the largest.
  *
- * With AVX2 and d = 8, three quarters of the time go into densities and moments, which reach about
- * 40 and 30 % of the peak (test/bench/peak.c), and most of the rest into exp and log.
+ * What limits it, with AVX2: densities reach 45 % of the peak at d = 8 and 75 % at d = 64
+ * (test/bench/peak.c); each broadcast of a factor's value serves two multiplications.  An exp takes
+ * five cycles, most of them because its steps wait for one another.  With few columns, half of the
+ * time of a panel is the way of the rows from memory.
  */
 #include "elementary.h"
 
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4
-#define SUM_LANES 8
 
 /* Mahalanobis distances stop here, so that what overflows is a large number and not a NaN. */
 #define FARTHEST 1e300
@@ -274,6 +270,7 @@ find_differences(const double *panel, const double *mean, int first, int end, do
 			vd_store(difference + j * CLU_LANES + v * VD_LANES,
 					 vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), center));
 	}
+	/* from here on they are read from memory: the registers are for the sums */
 	__asm__ volatile("" ::: "memory");
 }
 
@@ -331,7 +328,7 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 	store_terms(out, largest, constant, squared, limit, GMM_VECTORS);
 }
 
-/* For a panel; d may be a constant. */
+/* For a panel; where d is a constant, without a loop over columns. */
 INLINE void
 panel_terms(const double *panel, int d, const double *mean, const double *factor, double constant,
 			double *difference, double *largest, double *out)
@@ -433,34 +430,96 @@ subtract_largest(double *term, const double *largest, double component, double *
 	return any;
 }
 
+typedef long long vd_bits __attribute__((vector_size(sizeof(vd))));
+
+/* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
+#define EXP_VECTORS 4
+
+/* clu_exp_negative of some vectors, to the same bits. */
+INLINE void
+exp_negative(vd *x)
+{
+	vd sum[EXP_VECTORS], r[EXP_VECTORS], r2[EXP_VECTORS], tail[EXP_VECTORS];
+
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+		sum[v] = x[v] * 0x1.71547652b82fep+0 + 0x1.8p52;
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		vd e = sum[v] - 0x1.8p52;
+
+		r[v] = (x[v] - e * CLU_LN2_HI) - e * CLU_LN2_LO;
+		vd_keep(r[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		r2[v] = r[v] * r[v];
+		tail[v] = CLU_EXP_HIGH(r[v], r2[v]);
+		vd_keep(tail[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		tail[v] = CLU_EXP_MIDDLE(r[v], r2[v]) + r2[v] * r2[v] * tail[v];
+		vd_keep(tail[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		tail[v] = r2[v] * (CLU_EXP_LOW(r[v], r2[v]) + r2[v] * r2[v] * tail[v]);
+		vd_keep(tail[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		vd_bits value = (vd_bits) (1 + (r[v] + tail[v])) + ((vd_bits) sum[v] << 52);
+
+		x[v] = vd_select_less(x[v], vd_set(-708), vd_set(0), (vd) value);
+	}
+}
+
 INLINE void
 add_exponentials(double *restrict term, double *restrict sum)
 {
-	double value[CLU_LANES];
-
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		value[lane] = clu_exp_negative(term[lane]);
-	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
+	for (int lane = 0; lane < CLU_LANES; lane += EXP_VECTORS * VD_LANES)
 	{
-		vd v = vd_load(value + lane);
+		vd value[EXP_VECTORS];
 
-		v = vd_select_less(v, vd_set(NEGLIGIBLE), vd_set(0), v);
-		vd_store(term + lane, v);
-		vd_store(sum + lane, vd_add(vd_load(sum + lane), v));
+#pragma GCC unroll 4
+		for (int v = 0; v < EXP_VECTORS; v++)
+			value[v] = vd_load(term + lane + v * VD_LANES);
+		exp_negative(value);
+#pragma GCC unroll 4
+		for (int v = 0; v < EXP_VECTORS; v++)
+		{
+			double *to = sum + lane + v * VD_LANES;
+
+			value[v] = vd_select_less(value[v], vd_set(NEGLIGIBLE), vd_set(0), value[v]);
+			vd_store(term + lane + v * VD_LANES, value[v]);
+			vd_store(to, vd_add(vd_load(to), value[v]));
+		}
 	}
 }
 
 static void
-gmm_share(double *a, int k, size_t stride, const double *w, const double *largest,
-		  double *log_density, double *owner, bool *active)
+gmm_share(double *a, int k, const double *w, const double *largest, double *log_density,
+		  double *owner, bool *active)
 {
 	double sum[CLU_LANES], share[CLU_LANES];
 
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		sum[lane] = owner[lane] = 0;
+	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
+	{
+		vd zero = vd_set(0);
+
+		vd_keep(zero); /* a memset takes longer */
+		vd_store(sum + lane, zero);
+		vd_store(owner + lane, zero);
+	}
 	for (int c = 0; c < k; c++)
 	{
-		double *term = a + (size_t) c * stride;
+		double *term = a + (size_t) c * CLU_LANES;
 
 		active[c] = subtract_largest(term, largest, c, owner);
 		if (active[c])
@@ -473,281 +532,6 @@ gmm_share(double *a, int k, size_t stride, const double *w, const double *larges
 	}
 	for (int c = 0; c < k; c++)
 		for (int lane = 0; active[c] && lane < CLU_LANES; lane += VD_LANES)
-			vd_store(a + (size_t) c * stride + lane,
-					 vd_mul(vd_load(a + (size_t) c * stride + lane), vd_load(share + lane)));
-}
-
-/* ---- M-step ---- */
-
-/* Vectors of a sum's eight lanes: chains of additions that don't wait for one another. */
-#define SUM_VECTORS (SUM_LANES / VD_LANES)
-
-INLINE double
-total_share(const double *const *r, int panels)
-{
-	vd sum[SUM_VECTORS];
-
-	for (int v = 0; v < SUM_VECTORS; v++)
-		sum[v] = vd_set(0);
-	for (int p = 0; p < panels; p++)
-#pragma GCC unroll 16
-		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
-			sum[v % SUM_VECTORS] = vd_add(sum[v % SUM_VECTORS], vd_load(r[p] + v * VD_LANES));
-	return vd_sum_eight(sum);
-}
-
-/*
- * In the scratch, a dimension's points lie together, so that a tile runs through its rows in one
- * go; from one dimension to the next it's mostly no power of two, which caches don't like.
- */
-INLINE size_t
-scratch_stride(int panels, int d)
-{
-	return (size_t) (panels * CLU_LANES + panels * CLU_LANES / d / SUM_LANES * SUM_LANES);
-}
-
-/*
- * The tile on the diagonal, of rows i .. i + rows, a constant, and their first moments.  It comes
- * before the other tiles of these rows: what they need is left in the scratch.
- */
-INLINE void
-corner_tile(const double *panel, const double *const *r, const int *which, int panels, int d,
-			const double *mean, int i, const int rows, const bool is_first, const bool is_last,
-			double *difference, double *weighted, double *first, double *second)
-{
-	size_t stride = scratch_stride(panels, d);
-	vd	   lanes[FACTOR_ROWS][FACTOR_ROWS + 1][SUM_VECTORS];
-
-	for (int h = 0; h < SUM_LANES; h += VD_LANES)
-	{
-		vd sum[FACTOR_ROWS][FACTOR_ROWS], total[FACTOR_ROWS];
-
-#pragma GCC unroll 4
-		for (int a = 0; a < rows; a++)
-		{
-			total[a] = vd_set(0);
-#pragma GCC unroll 4
-			for (int b = 0; b <= a; b++)
-				sum[a][b] = vd_set(0);
-		}
-		for (int p = 0; p < panels; p++)
-		{
-			const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) i) * CLU_LANES;
-			size_t		  to = (size_t) i * stride + (size_t) p * CLU_LANES;
-
-#pragma GCC unroll 1
-			for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
-			{
-				vd share = vd_load(r[p] + lane), less[FACTOR_ROWS];
-
-#pragma GCC unroll 4
-				for (int a = 0; a < rows; a++)
-				{
-					vd y;
-
-					less[a] = vd_sub(vd_load(x + a * CLU_LANES + lane), vd_set(mean[i + a]));
-					y = vd_mul(less[a], share);
-					if (!is_last)
-						vd_store(difference + to + (size_t) a * stride + lane, less[a]);
-					if (!is_first)
-						vd_store(weighted + to + (size_t) a * stride + lane, y);
-					total[a] = vd_add(total[a], y);
-#pragma GCC unroll 4
-					for (int b = 0; b <= a; b++)
-					{
-						sum[a][b] = vd_add(sum[a][b], vd_mul(y, less[b]));
-						vd_keep(sum[a][b]);
-					}
-				}
-			}
-		}
-#pragma GCC unroll 4
-		for (int a = 0; a < rows; a++)
-		{
-			lanes[a][FACTOR_ROWS][h / VD_LANES] = total[a];
-#pragma GCC unroll 4
-			for (int b = 0; b <= a; b++)
-				lanes[a][b][h / VD_LANES] = sum[a][b];
-		}
-	}
-	for (int a = 0; a < rows; a++)
-	{
-		size_t row = (size_t) (i + a) * (size_t) (i + a + 1) / 2 + (size_t) i;
-
-		first[i + a] += vd_sum_eight(lanes[a][FACTOR_ROWS]);
-		for (int b = 0; b <= a; b++)
-			second[row + (size_t) b] += vd_sum_eight(lanes[a][b]);
-	}
-}
-
-/* A tile of the second moments below, rows by columns; both constants. */
-INLINE void
-moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
-			int j, const int rows, const int columns, double *second)
-{
-	vd lanes[FACTOR_ROWS][MOMENT_COLUMNS][SUM_VECTORS];
-
-	for (int h = 0; h < SUM_LANES; h += VD_LANES)
-	{
-		const double *left = weighted + (size_t) i * stride;
-		const double *right = difference + (size_t) j * stride;
-		vd			  sum[FACTOR_ROWS][MOMENT_COLUMNS];
-
-#pragma GCC unroll 4
-		for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				sum[r][c] = vd_set(0);
-		for (int lane = h; lane < points; lane += SUM_LANES)
-		{
-			vd x[MOMENT_COLUMNS];
-
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				x[c] = vd_load(right + (size_t) c * stride + lane);
-#pragma GCC unroll 4
-			for (int r = 0; r < rows; r++)
-			{
-				vd y = vd_load(left + (size_t) r * stride + lane);
-
-#pragma GCC unroll 4
-				for (int c = 0; c < columns; c++)
-					sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
-			}
-		}
-#pragma GCC unroll 4
-		for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				lanes[r][c][h / VD_LANES] = sum[r][c];
-	}
-	for (int r = 0; r < rows; r++)
-	{
-		size_t row = (size_t) (i + r) * (size_t) (i + r + 1) / 2 + (size_t) j;
-
-		for (int c = 0; c < columns; c++)
-			second[row + (size_t) c] += vd_sum_eight(lanes[r][c]);
-	}
-}
-
-/* Rows i .. i + rows, a constant; also, whether they are the first ones, and the last. */
-INLINE void
-moment_rows(const double *panel, const double *const *r, const int *which, int panels, int d,
-			const double *mean, int i, const int rows, const bool is_first, const bool is_last,
-			double *scratch, double *first, double *second)
-{
-	size_t	stride = scratch_stride(panels, d);
-	double *difference = scratch, *weighted = scratch + stride * (size_t) d;
-
-	corner_tile(panel, r, which, panels, d, mean, i, rows, is_first, is_last, difference, weighted,
-				first, second);
-	for (int j = 0; !is_first && j < i; j += MOMENT_COLUMNS)
-		moment_tile(weighted, difference, panels * CLU_LANES, stride, i, j, rows, MOMENT_COLUMNS,
-					second);
-}
-
-INLINE void
-last_moment_rows(const double *panel, const double *const *r, const int *which, int panels, int d,
-				 const double *mean, int i, const bool is_first, double *scratch, double *first,
-				 double *second)
-{
-	switch (d - i)
-	{
-		case 1:
-			moment_rows(panel, r, which, panels, d, mean, i, 1, is_first, true, scratch, first,
-						second);
-			break;
-		case 2:
-			moment_rows(panel, r, which, panels, d, mean, i, 2, is_first, true, scratch, first,
-						second);
-			break;
-		case 3:
-			moment_rows(panel, r, which, panels, d, mean, i, 3, is_first, true, scratch, first,
-						second);
-			break;
-		default:
-			moment_rows(panel, r, which, panels, d, mean, i, 4, is_first, true, scratch, first,
-						second);
-	}
-}
-
-static void
-gmm_moments_full(const double *panel, const double *const *r, const int *which, int panels, int d,
-				 const double *mean, double *scratch, double *count, double *first, double *second)
-{
-	int i = FACTOR_ROWS;
-
-	*count += total_share(r, panels);
-	if (d <= FACTOR_ROWS)
-	{
-		last_moment_rows(panel, r, which, panels, d, mean, 0, true, scratch, first, second);
-		return;
-	}
-	moment_rows(panel, r, which, panels, d, mean, 0, FACTOR_ROWS, true, false, scratch, first,
-				second);
-	for (; i + FACTOR_ROWS < d; i += FACTOR_ROWS)
-		moment_rows(panel, r, which, panels, d, mean, i, FACTOR_ROWS, false, false, scratch, first,
-					second);
-	last_moment_rows(panel, r, which, panels, d, mean, i, false, scratch, first, second);
-}
-
-/* Columns whose sums make eight chains, of first and second moments. */
-#define DIAG_COLUMNS (4 / SUM_VECTORS)
-
-/* Columns j .. j + columns of first and second moments; columns is a constant. */
-INLINE void
-moment_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
-			   const double *mean, int j, const int columns, double *first, double *second)
-{
-	vd sum[DIAG_COLUMNS][SUM_VECTORS], square[DIAG_COLUMNS][SUM_VECTORS], center[DIAG_COLUMNS];
-
-#pragma GCC unroll 4
-	for (int c = 0; c < columns; c++)
-	{
-#pragma GCC unroll 4
-		for (int v = 0; v < SUM_VECTORS; v++)
-			sum[c][v] = square[c][v] = vd_set(0);
-		center[c] = vd_set(mean[j + c]);
-	}
-	for (int p = 0; p < panels; p++)
-	{
-		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
-
-#pragma GCC unroll 1
-		for (int lane = 0; lane < CLU_LANES; lane += SUM_LANES)
-#pragma GCC unroll 4
-			for (int v = 0; v < SUM_VECTORS; v++)
-			{
-				vd share = vd_load(r[p] + lane + v * VD_LANES);
-
-#pragma GCC unroll 4
-				for (int c = 0; c < columns; c++)
-				{
-					vd less = vd_sub(vd_load(x + c * CLU_LANES + lane + v * VD_LANES), center[c]);
-					vd weighted = vd_mul(less, share);
-
-					sum[c][v] = vd_add(sum[c][v], weighted);
-					square[c][v] = vd_add(square[c][v], vd_mul(weighted, less));
-				}
-			}
-	}
-#pragma GCC unroll 4
-	for (int c = 0; c < columns; c++)
-	{
-		first[j + c] += vd_sum_eight(sum[c]);
-		second[j + c] += vd_sum_eight(square[c]);
-	}
-}
-
-static void
-gmm_moments_diag(const double *panel, const double *const *r, const int *which, int panels, int d,
-				 const double *mean, double *count, double *first, double *second)
-{
-	int j = 0;
-
-	*count += total_share(r, panels);
-	for (; j + DIAG_COLUMNS <= d; j += DIAG_COLUMNS)
-		moment_columns(panel, r, which, panels, d, mean, j, DIAG_COLUMNS, first, second);
-	for (; j < d; j++)
-		moment_columns(panel, r, which, panels, d, mean, j, 1, first, second);
+			vd_store(a + (size_t) c * CLU_LANES + lane,
+					 vd_mul(vd_load(a + (size_t) c * CLU_LANES + lane), vd_load(share + lane)));
 }
