@@ -48,7 +48,7 @@ typedef struct clu_gmm_member
 {
 	double *sums;	 /* over the share at hand */
 	double *panel;	 /* most_panels * 32 * d */
-	double *term;	 /* k * most_panels * 32: log terms, then responsibilities */
+	double *term;	 /* most_panels * k * 32: log terms, then responsibilities */
 	double *largest; /* most_panels * 32: terms */
 	double *weight;	 /* most_panels * 32 */
 	bool   *active;	 /* most_panels * k */

@@ -42,6 +42,7 @@
 
 #define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
 #define MOST_PANELS 4
+#define FETCHED 512		/* bytes of a point that are fetched ahead: what follows comes by itself */
 #define MATRIX_WORK 4e6 /* k * d^3 from which a team pays: about a millisecond */
 
 /* ---- memory ---- */
@@ -261,24 +262,15 @@ typedef struct chunk
 	const clu_interrupt *interrupt;
 } chunk;
 
-/* Eight points side by side: the stores are whole cache lines. */
-#define FILL_EIGHT(type)                                                              \
-	do                                                                                \
-	{                                                                                 \
-		for (int j = 0; j < d; j++)                                                   \
-			for (int i = 0; i < 8; i++)                                               \
-				lane[j * CLU_LANES + i] =                                             \
-					(((const type *) row[i])[j] - frame->shift[j]) * frame->scale[j]; \
-	} while (0)
-
+/* Ask for points that will be needed soon: by owners, no CPU foresees which. */
 static void
-fill_eight(double *restrict lane, const clu_gmm_frame *frame, int width, int d,
-		   const void *const *row)
+fetch_points(const uint32_t *point, size_t n, const clu_block *block)
 {
-	if (width == 8)
-		FILL_EIGHT(double);
-	else
-		FILL_EIGHT(float);
+	size_t size = (size_t) block->d * (size_t) block->width;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t at = 0; at < CLU_MIN(size, FETCHED); at += CLU_ALIGNMENT)
+			__builtin_prefetch((const char *) block->x + point[i] * size + at);
 }
 
 /* Lanes beyond the last point repeat the first, with weight 0. */
@@ -287,27 +279,28 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 {
 	size_t size = (size_t) block->d * (size_t) block->width;
 
-	for (size_t i = 0; i < (size_t) at->panels * CLU_LANES; i += 8)
+	for (size_t first = 0; first < (size_t) at->panels * CLU_LANES; first += CLU_LANES)
 	{
-		double	   *panel = at->own->panel + i / CLU_LANES * CLU_LANES * (size_t) block->d;
-		const void *row[8];
+		const void *row[CLU_LANES];
 
-		for (size_t j = 0; j < 8; j++)
+		for (size_t i = 0; i < CLU_LANES; i++)
 		{
-			bool   real = i + j < at->n;
-			size_t point = at->point[real ? i + j : 0];
+			bool   real = first + i < at->n;
+			size_t point = at->point[real ? first + i : 0];
 
-			row[j] = (const char *) block->x + point * size;
-			at->own->weight[i + j] = real ? clu_weight(block->w, point) : 0;
+			row[i] = (const char *) block->x + point * size;
+			at->own->weight[first + i] = real ? clu_weight(block->w, point) : 0;
 		}
-		fill_eight(panel + i % CLU_LANES, frame, block->width, block->d, row);
+		clu_kernel->gmm_panel(row, block->width, block->d, frame->shift, frame->scale,
+							  at->own->panel + first * (size_t) block->d);
 	}
 }
 
-static size_t
-stride_of(const clu_gmm *state)
+/* The terms of a component for a panel, then the responsibilities. */
+static double *
+terms_of(const chunk *at, int p, int c)
 {
-	return (size_t) state->most_panels * CLU_LANES;
+	return at->own->term + ((size_t) p * (size_t) at->model->k + (size_t) c) * CLU_LANES;
 }
 
 /* Once per component, where that is more than some ten microseconds of work. */
@@ -328,7 +321,7 @@ compute_terms(const chunk *at, int c, int p)
 	size_t			 dims = (size_t) model->d, lane = (size_t) p * CLU_LANES;
 	const double	*mean = model->center + (size_t) c * dims;
 	const double	*panel = own->panel + lane * dims;
-	double			*out = own->term + (size_t) c * stride_of(state) + lane;
+	double			*out = terms_of(at, p, c);
 	const double	*factor =
 		state->factor + (state->sums.pooled ? 0 : (size_t) c * state->sums.width);
 
@@ -397,9 +390,8 @@ share_out(const chunk *at)
 		size_t		  first = (size_t) p * CLU_LANES;
 		const double *w = own->weight + first;
 
-		clu_kernel->gmm_share(own->term + first, at->model->k, stride_of(at->state), w,
-							  own->largest + first, log_density, owner,
-							  own->active + p * at->model->k);
+		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, w, own->largest + first,
+							  log_density, owner, own->active + p * at->model->k);
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			sum[lane % 8] += w[lane] * log_density[lane];
 		for (size_t i = first; i < CLU_MIN(first + CLU_LANES, at->n); i++)
@@ -413,15 +405,15 @@ static void
 share_by_label(const chunk *at, const uint32_t *label)
 {
 	clu_gmm_member *own = at->own;
-	size_t			k = (size_t) at->model->k, stride = stride_of(at->state);
+	size_t			k = (size_t) at->model->k;
 
 	memset(own->active, 0, (size_t) at->panels * k * sizeof(bool));
-	memset(own->term, 0, k * stride * sizeof(double));
+	memset(own->term, 0, (size_t) at->panels * k * CLU_LANES * sizeof(double));
 	for (size_t i = 0; i < at->n; i++)
 	{
 		uint32_t c = label[at->point[i]];
 
-		own->term[c * stride + i] = own->weight[i];
+		terms_of(at, (int) (i / CLU_LANES), (int) c)[i % CLU_LANES] = own->weight[i];
 		own->active[i / CLU_LANES * k + c] = true;
 	}
 }
@@ -436,7 +428,6 @@ add_moments(const chunk *at)
 	for (int c = 0; c < model->k; c++)
 	{
 		const double *mean = model->center + (size_t) c * (size_t) model->d;
-		const double *term = own->term + (size_t) c * stride_of(at->state);
 		const double *r[MOST_PANELS];
 		double		 *count = clu_gmm_count_of(own->sums, c);
 		double		 *first = clu_gmm_first_of(sums, own->sums, c);
@@ -446,7 +437,7 @@ add_moments(const chunk *at)
 		for (int p = 0; p < at->panels; p++)
 			if (own->active[p * model->k + c])
 			{
-				r[panels] = term + p * CLU_LANES;
+				r[panels] = terms_of(at, p, c);
 				which[panels++] = p;
 			}
 		if (panels == 0)
@@ -498,7 +489,7 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	const clu_gmm  *state = fit->state;
 	clu_gmm_member *own = &state->member[member];
-	size_t			size = stride_of(state);
+	size_t			size = (size_t) state->most_panels * CLU_LANES;
 	size_t			work = (size_t) fit->model.k * size * state->sums.width, done = 0;
 
 	put_in_order(state, block, fit->model.k, own);
@@ -514,6 +505,8 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 
 		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);
 		fill_chunk(&at, frame_of(fit), block);
+		if (first + size < block->n)
+			fetch_points(at.point + size, CLU_MIN(size, block->n - first - size), block);
 		if (state->label != NULL)
 			share_by_label(&at, state->label + block->first);
 		else

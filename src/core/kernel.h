@@ -162,7 +162,14 @@ typedef struct clu_kernels
 					  int64_t weight_hi, int64_t weight_lo, bool subtract, int d);
 
 	/*
-	 * Gaussian mixtures.  First, the terms constant - |z|^2/2 for 32 points, z = factor (x - mean)
+	 * Gaussian mixtures.  First, 32 rows of a width of 4 or 8 in the coordinates of a fit, as a
+	 * panel of (x - shift) * scale.
+	 */
+	void (*gmm_panel)(const void *const *row, int width, int d, const double *shift,
+					  const double *scale, double *panel);
+
+	/*
+	 * The terms constant - |z|^2/2 for 32 points, z = factor (x - mean)
 	 * with the factor packed by clu_factor_pack, or z = root (x - mean) element by element.
 	 * largest is the largest term of each point so far, and is kept up to date; terms that can't
 	 * but be far below it (gmm_share) may become -infinity.  difference is scratch, 32 * d.
@@ -173,12 +180,12 @@ typedef struct clu_kernels
 					 double constant, double *largest, double *out);
 
 	/*
-	 * From the terms of 32 points, a[component * stride + lane], and the largest of each, to their
+	 * From the terms of 32 points, a[component * 32 + lane], and the largest of each, to their
 	 * weights times responsibilities in place, the log density, and a component with the largest
 	 * term.  Components without any are not active, and their terms undefined.
 	 */
-	void (*gmm_share)(double *a, int k, size_t stride, const double *w, const double *largest,
-					  double *log_density, double *owner, bool *active);
+	void (*gmm_share)(double *a, int k, const double *w, const double *largest, double *log_density,
+					  double *owner, bool *active);
 
 	/*
 	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with

@@ -45,6 +45,7 @@ typedef __m512d vd;
 #define vd_add(a, b) _mm512_add_pd((a), (b))
 #define vd_sub(a, b) _mm512_sub_pd((a), (b))
 #define vd_mul(a, b) _mm512_mul_pd((a), (b))
+#define vd_keep(v) __asm__ volatile("" : "+v"(v))
 #define vd_abs(a) _mm512_abs_pd(a)
 #define vd_min(a, b) _mm512_min_pd((a), (b))
 #define vd_max(a, b) _mm512_max_pd((a), (b))

@@ -4,7 +4,8 @@
  *
  * The including file defines the vectors vf (floats) and vd (doubles), their lane counts VF_LANES
  * and VD_LANES, the operations used below, FILTER_GROUP and EXACT_GROUP (how many centres fit
- * into the registers beside two vectors of points), and KERNEL_NAME(x).
+ * into the registers beside two vectors of points), and KERNEL_NAME(x).  vd_keep(v) has v computed
+ * before what follows, and changes nothing: gcc puts sums off until they fill more than the registers.
  *
  * What limits the exact kernels: three operations where the filter needs one, at the rate of the
  * adders.  The others say it in their own files.
@@ -499,6 +500,7 @@ add_sided(const clu_sided *to, const double *x, double point, double weight, int
 }
 
 #include "kernel_gmm_body.h"
+#include "kernel_moments_body.h"
 
 /* The digits of wide.h, the first in units of the scale; lo is a term of its own. */
 INLINE void
@@ -563,6 +565,7 @@ const clu_kernels KERNEL_TABLE = {
 	.hamming = hamming,
 	.add_row = add_row,
 	.add_sided = add_sided,
+	.gmm_panel = gmm_panel,
 	.gmm_full = gmm_full,
 	.gmm_diag = gmm_diag,
 	.gmm_share = gmm_share,

@@ -1,35 +1,114 @@
 /*
  * kernel_gmm_body.h
- *		The inner loops of Gaussian mixtures; included by kernel_body.h for each instruction set.
+ *		The E-step of Gaussian mixtures: panels, densities and responsibilities.  Part of kernel_body.h.
  *
  * The bits are the same everywhere.  There are no fused multiply-adds: on CPUs of this decade
  * additions have execution units of their own and a fused one gains little, while a CPU without
- * it would be a hundred times slower.  Sums over points run in eight partial sums, point i into
- * sum i mod 8, whatever the length of a vector, and are added up as one tree (vd_sum_eight).
+ * it would be a hundred times slower.
  *
  * E-step: points in lanes.  A component's inverse Cholesky factor is read in blocks of four rows,
  * each value being broadcast once for GMM_VECTORS vectors of points.
- *
- * M-step: the moments of a component about its current mean, over a few panels at once, so that
- * the tile of the moment matrix at hand stays in registers: four rows by MOMENT_COLUMNS columns.
- * Panels without responsibility are left out beforehand.
  *
  * Where components are well apart, points come in the order of their owners (gmm_estep.c), and most
  * of the work is left out: a component's rows of z are given up after every eight columns at which
  * its terms are seen to be far below the largest.
  *
- * With AVX2 and d = 8, three quarters of the time go into densities and moments, which reach about
- * 40 and 30 % of the peak (test/bench/peak.c), and most of the rest into exp and log.
+ * What limits it, with AVX2: densities reach 45 % of the peak at d = 8 and 75 % at d = 64
+ * (test/bench/peak.c); each broadcast of a factor's value serves two multiplications.  An exp takes
+ * five cycles, most of them because its steps wait for one another.  With few columns, half of the
+ * time of a panel is the way of the rows from memory.
  */
 #include "elementary.h"
 
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4
-#define SUM_LANES 8
-#define WEIGHED_COLUMNS 2
 
 /* Mahalanobis distances stop here, so that what overflows is a large number and not a NaN. */
 #define FARTHEST 1e300
+
+/* ---- panels ---- */
+
+/* Four lanes, whatever the length of a vector: as much as a transposition takes at once. */
+typedef double	  quad __attribute__((vector_size(32)));
+typedef long long quad_places __attribute__((vector_size(32)));
+
+#ifdef __clang__
+#define SHUFFLE_QUADS(a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
+#else
+#define SHUFFLE_QUADS(a, b, ...) __builtin_shuffle((a), (b), (quad_places) {__VA_ARGS__})
+#endif
+
+/* Columns j .. j + 4 of a row. */
+INLINE void
+load_quad(const void *row, const int width, int j, quad *out)
+{
+	const float *x = (const float *) row + j;
+
+	if (width == 8)
+		memcpy(out, (const double *) row + j, sizeof(quad));
+	else
+		*out = (quad) {x[0], x[1], x[2], x[3]};
+}
+
+/* Columns j .. j + 4 of four rows: four lanes of the panel. */
+INLINE void
+fill_quads(const void *const *row, const int width, int j, const double *shift, const double *scale,
+		   double *panel)
+{
+	quad r[4], column[4], even[2], odd[2], less, factor;
+
+	memcpy(&less, shift + j, sizeof(quad));
+	memcpy(&factor, scale + j, sizeof(quad));
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+	{
+		load_quad(row[i], width, j, &r[i]);
+		r[i] = (r[i] - less) * factor;
+	}
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++)
+	{
+		even[i] = SHUFFLE_QUADS(r[2 * i], r[2 * i + 1], 0, 4, 2, 6);
+		odd[i] = SHUFFLE_QUADS(r[2 * i], r[2 * i + 1], 1, 5, 3, 7);
+	}
+	column[0] = SHUFFLE_QUADS(even[0], even[1], 0, 1, 4, 5);
+	column[1] = SHUFFLE_QUADS(odd[0], odd[1], 0, 1, 4, 5);
+	column[2] = SHUFFLE_QUADS(even[0], even[1], 2, 3, 6, 7);
+	column[3] = SHUFFLE_QUADS(odd[0], odd[1], 2, 3, 6, 7);
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		memcpy(panel + (j + i) * CLU_LANES, &column[i], sizeof(quad));
+}
+
+INLINE void
+fill_panel(const void *const *row, const int width, int d, const double *shift, const double *scale,
+		   double *panel)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += 4)
+	{
+		int j = 0;
+
+		for (; j + 4 <= d; j += 4)
+			fill_quads(row + lane, width, j, shift, scale, panel + lane);
+		for (; j < d; j++)
+			for (int i = lane; i < lane + 4; i++)
+			{
+				double x = width == 8 ? ((const double *) row[i])[j] : ((const float *) row[i])[j];
+
+				panel[j * CLU_LANES + i] = (x - shift[j]) * scale[j];
+			}
+	}
+}
+
+static void
+gmm_panel(const void *const *row, int width, int d, const double *shift, const double *scale,
+		  double *panel)
+{
+	if (width == 8)
+		fill_panel(row, 8, d, shift, scale, panel);
+	else
+		fill_panel(row, 4, d, shift, scale, panel);
+}
 
 /* ---- E-step ---- */
 
@@ -39,12 +118,14 @@ add_products(vd *sum, double value, const vd *x, const bool begin)
 {
 	vd all = vd_set(value);
 
+	vd_keep(all);
 #pragma GCC unroll 4
 	for (int v = 0; v < GMM_VECTORS; v++)
 	{
 		vd product = vd_mul(all, x[v]);
 
 		sum[v] = begin ? product : vd_add(sum[v], product);
+		vd_keep(sum[v]);
 	}
 }
 
@@ -82,6 +163,7 @@ factor_rows(const double *difference, int first, const double *factor, const int
 
 	if (!at_first)
 		factor = factor_column(difference, 0, factor, rows, z, true);
+#pragma GCC unroll 4
 	for (int j = 1; j < first; j++)
 		factor = factor_column(difference, j, factor, rows, z, false);
 		/* the triangle at the end of the rows */
@@ -99,7 +181,10 @@ factor_rows(const double *difference, int first, const double *factor, const int
 	for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
 		for (int v = 0; v < GMM_VECTORS; v++)
+		{
 			squared[v] = vd_add(squared[v], vd_mul(z[r][v], z[r][v]));
+			vd_keep(squared[v]);
+		}
 	return factor;
 }
 
@@ -174,11 +259,19 @@ store_far(double *out, const int vectors)
 INLINE void
 find_differences(const double *panel, const double *mean, int first, int end, double *difference)
 {
+#pragma GCC unroll 8
 	for (int j = first; j < end; j++)
+	{
+		vd center = vd_set(mean[j]);
+
+		vd_keep(center);
 #pragma GCC unroll 4
 		for (int v = 0; v < GMM_VECTORS; v++)
 			vd_store(difference + j * CLU_LANES + v * VD_LANES,
-					 vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), vd_set(mean[j])));
+					 vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), center));
+	}
+	/* from here on they are read from memory: the registers are for the sums */
+	__asm__ volatile("" ::: "memory");
 }
 
 /* Rows or columns between two looks at whether the points are far. */
@@ -209,6 +302,7 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 		squared[v] = vd_set(0);
 	find_limits(constant, largest, limit, GMM_VECTORS);
 	find_differences(panel, mean, 0, CLU_MIN(LOOK_AFTER, d), difference);
+#pragma GCC unroll 2
 	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
 	{
 		if (i > 0 && i % LOOK_AFTER == 0)
@@ -234,13 +328,37 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 	store_terms(out, largest, constant, squared, limit, GMM_VECTORS);
 }
 
-static void
-gmm_full(const double *panel, int d, const double *mean, const double *factor, double constant,
-		 double *difference, double *largest, double *out)
+/* For a panel; where d is a constant, without a loop over columns. */
+INLINE void
+panel_terms(const double *panel, int d, const double *mean, const double *factor, double constant,
+			double *difference, double *largest, double *out)
 {
 	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
 		full_terms(panel + lane, d, mean, factor, constant, difference + lane, largest + lane,
 				   out + lane);
+}
+
+#define FEW_COLUMNS(few)                                                           \
+	case few:                                                                      \
+		panel_terms(panel, few, mean, factor, constant, difference, largest, out); \
+		return
+
+static void
+gmm_full(const double *panel, int d, const double *mean, const double *factor, double constant,
+		 double *difference, double *largest, double *out)
+{
+	switch (d)
+	{
+		FEW_COLUMNS(1);
+		FEW_COLUMNS(2);
+		FEW_COLUMNS(3);
+		FEW_COLUMNS(4);
+		FEW_COLUMNS(5);
+		FEW_COLUMNS(6);
+		FEW_COLUMNS(7);
+		FEW_COLUMNS(8);
+	}
+	panel_terms(panel, d, mean, factor, constant, difference, largest, out);
 }
 
 /* Columns first .. end, for DIAG_VECTORS vectors of points. */
@@ -312,34 +430,96 @@ subtract_largest(double *term, const double *largest, double component, double *
 	return any;
 }
 
+typedef long long vd_bits __attribute__((vector_size(sizeof(vd))));
+
+/* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
+#define EXP_VECTORS 4
+
+/* clu_exp_negative of some vectors, to the same bits. */
+INLINE void
+exp_negative(vd *x)
+{
+	vd sum[EXP_VECTORS], r[EXP_VECTORS], r2[EXP_VECTORS], tail[EXP_VECTORS];
+
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+		sum[v] = x[v] * 0x1.71547652b82fep+0 + 0x1.8p52;
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		vd e = sum[v] - 0x1.8p52;
+
+		r[v] = (x[v] - e * CLU_LN2_HI) - e * CLU_LN2_LO;
+		vd_keep(r[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		r2[v] = r[v] * r[v];
+		tail[v] = CLU_EXP_HIGH(r[v], r2[v]);
+		vd_keep(tail[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		tail[v] = CLU_EXP_MIDDLE(r[v], r2[v]) + r2[v] * r2[v] * tail[v];
+		vd_keep(tail[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		tail[v] = r2[v] * (CLU_EXP_LOW(r[v], r2[v]) + r2[v] * r2[v] * tail[v]);
+		vd_keep(tail[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		vd_bits value = (vd_bits) (1 + (r[v] + tail[v])) + ((vd_bits) sum[v] << 52);
+
+		x[v] = vd_select_less(x[v], vd_set(-708), vd_set(0), (vd) value);
+	}
+}
+
 INLINE void
 add_exponentials(double *restrict term, double *restrict sum)
 {
-	double value[CLU_LANES];
-
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		value[lane] = clu_exp_negative(term[lane]);
-	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
+	for (int lane = 0; lane < CLU_LANES; lane += EXP_VECTORS * VD_LANES)
 	{
-		vd v = vd_load(value + lane);
+		vd value[EXP_VECTORS];
 
-		v = vd_select_less(v, vd_set(NEGLIGIBLE), vd_set(0), v);
-		vd_store(term + lane, v);
-		vd_store(sum + lane, vd_add(vd_load(sum + lane), v));
+#pragma GCC unroll 4
+		for (int v = 0; v < EXP_VECTORS; v++)
+			value[v] = vd_load(term + lane + v * VD_LANES);
+		exp_negative(value);
+#pragma GCC unroll 4
+		for (int v = 0; v < EXP_VECTORS; v++)
+		{
+			double *to = sum + lane + v * VD_LANES;
+
+			value[v] = vd_select_less(value[v], vd_set(NEGLIGIBLE), vd_set(0), value[v]);
+			vd_store(term + lane + v * VD_LANES, value[v]);
+			vd_store(to, vd_add(vd_load(to), value[v]));
+		}
 	}
 }
 
 static void
-gmm_share(double *a, int k, size_t stride, const double *w, const double *largest,
-		  double *log_density, double *owner, bool *active)
+gmm_share(double *a, int k, const double *w, const double *largest, double *log_density,
+		  double *owner, bool *active)
 {
 	double sum[CLU_LANES], share[CLU_LANES];
 
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		sum[lane] = owner[lane] = 0;
+	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
+	{
+		vd zero = vd_set(0);
+
+		vd_keep(zero); /* a memset takes longer */
+		vd_store(sum + lane, zero);
+		vd_store(owner + lane, zero);
+	}
 	for (int c = 0; c < k; c++)
 	{
-		double *term = a + (size_t) c * stride;
+		double *term = a + (size_t) c * CLU_LANES;
 
 		active[c] = subtract_largest(term, largest, c, owner);
 		if (active[c])
@@ -352,230 +532,6 @@ gmm_share(double *a, int k, size_t stride, const double *w, const double *larges
 	}
 	for (int c = 0; c < k; c++)
 		for (int lane = 0; active[c] && lane < CLU_LANES; lane += VD_LANES)
-			vd_store(a + (size_t) c * stride + lane,
-					 vd_mul(vd_load(a + (size_t) c * stride + lane), vd_load(share + lane)));
-}
-
-/* ---- M-step ---- */
-
-/* Vectors of a sum's eight lanes: chains of additions that don't wait for one another. */
-#define SUM_VECTORS (SUM_LANES / VD_LANES)
-
-INLINE double
-total_share(const double *const *r, int panels)
-{
-	vd sum[SUM_VECTORS];
-
-	for (int v = 0; v < SUM_VECTORS; v++)
-		sum[v] = vd_set(0);
-	for (int p = 0; p < panels; p++)
-#pragma GCC unroll 16
-		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
-			sum[v % SUM_VECTORS] = vd_add(sum[v % SUM_VECTORS], vd_load(r[p] + v * VD_LANES));
-	return vd_sum_eight(sum);
-}
-
-/*
- * In the scratch, a dimension's points lie together, so that a tile runs through its rows in one
- * go; from one dimension to the next it's mostly no power of two, which caches don't like.
- */
-INLINE size_t
-scratch_stride(int panels, int d)
-{
-	return (size_t) (panels * CLU_LANES + panels * CLU_LANES / d / SUM_LANES * SUM_LANES);
-}
-
-/*
- * Differences from the mean, and these times the responsibilities, of the active panels, in
- * columns j .. j + columns; and from them the first moments.  columns is a constant.
- */
-INLINE void
-weigh_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
-			  const double *mean, int j, const int columns, double *difference, double *weighted,
-			  double *first)
-{
-	size_t stride = scratch_stride(panels, d);
-	vd	   center[WEIGHED_COLUMNS], sum[WEIGHED_COLUMNS][SUM_VECTORS];
-
-	for (int c = 0; c < columns; c++)
-	{
-		center[c] = vd_set(mean[j + c]);
-		for (int v = 0; v < SUM_VECTORS; v++)
-			sum[c][v] = vd_set(0);
-	}
-	for (int p = 0; p < panels; p++)
-	{
-		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
-		size_t		  to = (size_t) j * stride + (size_t) p * CLU_LANES;
-
-#pragma GCC unroll 16
-		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
-		{
-			vd share = vd_load(r[p] + v * VD_LANES);
-
-#pragma GCC unroll 2
-			for (int c = 0; c < columns; c++)
-			{
-				size_t at = to + (size_t) c * stride + (size_t) (v * VD_LANES);
-				vd	   less = vd_sub(vd_load(x + c * CLU_LANES + v * VD_LANES), center[c]);
-				vd	   product = vd_mul(less, share);
-
-				vd_store(difference + at, less);
-				vd_store(weighted + at, product);
-				sum[c][v % SUM_VECTORS] = vd_add(sum[c][v % SUM_VECTORS], product);
-			}
-		}
-	}
-	for (int c = 0; c < columns; c++)
-		first[j + c] += vd_sum_eight(sum[c]);
-}
-
-/*
- * One tile of the second moments, rows by columns; both constants.  With corner, it lies on the
- * diagonal and only its lower triangle is computed.  Moments are packed by rows of the triangle.
- */
-INLINE void
-moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
-			int j, const int rows, const int columns, const bool corner, double *second)
-{
-	vd lanes[FACTOR_ROWS][FACTOR_ROWS][SUM_VECTORS];
-
-	for (int h = 0; h < SUM_LANES; h += VD_LANES)
-	{
-		const double *left = weighted + (size_t) i * stride;
-		const double *right = difference + (size_t) j * stride;
-		vd			  sum[FACTOR_ROWS][FACTOR_ROWS];
-
-#pragma GCC unroll 4
-		for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				sum[r][c] = vd_set(0);
-		for (int lane = h; lane < points; lane += SUM_LANES)
-		{
-			vd x[FACTOR_ROWS];
-
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				x[c] = vd_load(right + (size_t) c * stride + lane);
-#pragma GCC unroll 4
-			for (int r = 0; r < rows; r++)
-			{
-				vd y = vd_load(left + (size_t) r * stride + lane);
-
-#pragma GCC unroll 4
-				for (int c = 0; c < columns; c++)
-					if (!corner || c <= r)
-						sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
-			}
-		}
-#pragma GCC unroll 4
-		for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				if (!corner || c <= r)
-					lanes[r][c][h / VD_LANES] = sum[r][c];
-	}
-	for (int r = 0; r < rows; r++)
-	{
-		size_t row = (size_t) (i + r) * (size_t) (i + r + 1) / 2 + (size_t) j;
-
-		for (int c = 0; c < (corner ? r + 1 : columns); c++)
-			second[row + (size_t) c] += vd_sum_eight(lanes[r][c]);
-	}
-}
-
-INLINE void
-moment_rows(const double *weighted, const double *difference, int points, size_t stride, int i,
-			const int rows, double *second)
-{
-	for (int j = 0; j < i; j += MOMENT_COLUMNS)
-		moment_tile(weighted, difference, points, stride, i, j, rows, MOMENT_COLUMNS, false,
-					second);
-	moment_tile(weighted, difference, points, stride, i, i, rows, rows, true, second);
-}
-
-static void
-gmm_moments_full(const double *panel, const double *const *r, const int *which, int panels, int d,
-				 const double *mean, double *scratch, double *count, double *first, double *second)
-{
-	size_t	stride = scratch_stride(panels, d);
-	double *difference = scratch, *weighted = scratch + stride * (size_t) d;
-	int		points = panels * CLU_LANES, i = 0;
-
-	*count += total_share(r, panels);
-	for (int j = 0; j + WEIGHED_COLUMNS <= d; j += WEIGHED_COLUMNS)
-		weigh_columns(panel, r, which, panels, d, mean, j, WEIGHED_COLUMNS, difference, weighted,
-					  first);
-	if (d % WEIGHED_COLUMNS != 0)
-		weigh_columns(panel, r, which, panels, d, mean, d - 1, 1, difference, weighted, first);
-	for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
-		moment_rows(weighted, difference, points, stride, i, FACTOR_ROWS, second);
-	if (d - i == 1)
-		moment_rows(weighted, difference, points, stride, i, 1, second);
-	else if (d - i == 2)
-		moment_rows(weighted, difference, points, stride, i, 2, second);
-	else if (d - i == 3)
-		moment_rows(weighted, difference, points, stride, i, 3, second);
-}
-
-/* Columns whose sums make eight chains, of first and second moments. */
-#define DIAG_COLUMNS (4 / SUM_VECTORS)
-
-/* Columns j .. j + columns of first and second moments; columns is a constant. */
-INLINE void
-moment_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
-			   const double *mean, int j, const int columns, double *first, double *second)
-{
-	vd sum[DIAG_COLUMNS][SUM_VECTORS], square[DIAG_COLUMNS][SUM_VECTORS], center[DIAG_COLUMNS];
-
-#pragma GCC unroll 4
-	for (int c = 0; c < columns; c++)
-	{
-#pragma GCC unroll 4
-		for (int v = 0; v < SUM_VECTORS; v++)
-			sum[c][v] = square[c][v] = vd_set(0);
-		center[c] = vd_set(mean[j + c]);
-	}
-	for (int p = 0; p < panels; p++)
-	{
-		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
-
-#pragma GCC unroll 1
-		for (int lane = 0; lane < CLU_LANES; lane += SUM_LANES)
-#pragma GCC unroll 4
-			for (int v = 0; v < SUM_VECTORS; v++)
-			{
-				vd share = vd_load(r[p] + lane + v * VD_LANES);
-
-#pragma GCC unroll 4
-				for (int c = 0; c < columns; c++)
-				{
-					vd less = vd_sub(vd_load(x + c * CLU_LANES + lane + v * VD_LANES), center[c]);
-					vd weighted = vd_mul(less, share);
-
-					sum[c][v] = vd_add(sum[c][v], weighted);
-					square[c][v] = vd_add(square[c][v], vd_mul(weighted, less));
-				}
-			}
-	}
-#pragma GCC unroll 4
-	for (int c = 0; c < columns; c++)
-	{
-		first[j + c] += vd_sum_eight(sum[c]);
-		second[j + c] += vd_sum_eight(square[c]);
-	}
-}
-
-static void
-gmm_moments_diag(const double *panel, const double *const *r, const int *which, int panels, int d,
-				 const double *mean, double *count, double *first, double *second)
-{
-	int j = 0;
-
-	*count += total_share(r, panels);
-	for (; j + DIAG_COLUMNS <= d; j += DIAG_COLUMNS)
-		moment_columns(panel, r, which, panels, d, mean, j, DIAG_COLUMNS, first, second);
-	for (; j < d; j++)
-		moment_columns(panel, r, which, panels, d, mean, j, 1, first, second);
+			vd_store(a + (size_t) c * CLU_LANES + lane,
+					 vd_mul(vd_load(a + (size_t) c * CLU_LANES + lane), vd_load(share + lane)));
 }

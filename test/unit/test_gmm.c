@@ -4,6 +4,9 @@
  */
 #include "gmm_fitting.h"
 
+#include "elementary.h"
+#include "linalg.h"
+
 /* ---- one component ---- */
 
 static void
@@ -179,6 +182,235 @@ test_against_plain(void)
 			   compare_with_plain(s, 6, 2, true, 0, true),
 		   "%s: with row weights, and with uniform weights of the components", structure_names[s]);
 	}
+}
+
+/* ---- what is left out, being too far ---- */
+
+#define FAR_K 6
+#define FAR_MOST_D 33
+
+/* 32 points and some components: two overlap, one is near, the others are farther and farther. */
+typedef struct far_problem
+{
+	int	   d;
+	bool   matrices;
+	double panel[CLU_LANES * FAR_MOST_D];
+	double mean[FAR_K * FAR_MOST_D];
+	double factor[FAR_K * FAR_MOST_D * (FAR_MOST_D + 1) / 2];
+	double constant[FAR_K];
+} far_problem;
+
+typedef struct far_shares
+{
+	double r[FAR_K * CLU_LANES];
+	double log_density[CLU_LANES], owner[CLU_LANES];
+	size_t left_out; /* terms of -infinity */
+} far_shares;
+
+static void
+make_far_problem(far_problem *p, int d, bool matrices)
+{
+	static const double way[FAR_K] = {0, 0.5, 4, 9, 11, 200};
+
+	p->d = d;
+	p->matrices = matrices;
+	for (int c = 0; c < FAR_K; c++)
+	{
+		double matrix[FAR_MOST_D * FAR_MOST_D];
+
+		for (int i = 0; i < d * d; i++)
+			matrix[i] = i % (d + 1) == 0 ? 0.5 + random_unit() : 0.2 * random_normal() / d;
+		if (matrices)
+			clu_factor_pack(matrix, d, p->factor + c * d * (d + 1) / 2);
+		for (int j = 0; j < d; j++)
+		{
+			p->mean[c * d + j] = way[c] / sqrt(d) * (j % 2 == 0 ? 1 : -1) + 0.1 * random_normal();
+			if (!matrices)
+				p->factor[c * d + j] = matrix[j * d + j];
+		}
+		p->constant[c] = random_normal();
+	}
+	for (int i = 0; i < CLU_LANES; i++)
+	{
+		int home = i < 16 ? 0 : (int) random_below(FAR_K);
+
+		for (int j = 0; j < d; j++)
+			p->panel[j * CLU_LANES + i] =
+				p->mean[home * d + j] + (i == 31 ? 1e6 : 1) * random_normal(); /* an outlier */
+	}
+}
+
+static void
+far_terms(const far_problem *p, int c, double *largest, double *out)
+{
+	double		  difference[CLU_LANES * FAR_MOST_D];
+	const double *mean = p->mean + c * p->d;
+
+	if (p->matrices)
+		clu_kernel->gmm_full(p->panel, p->d, mean, p->factor + c * p->d * (p->d + 1) / 2,
+							 p->constant[c], difference, largest, out);
+	else
+		clu_kernel->gmm_diag(p->panel, p->d, mean, p->factor + c * p->d, p->constant[c], largest,
+							 out);
+}
+
+/* Begin with a component, as with an owner; -1: no component is to know of the others. */
+static void
+share_far_problem(const far_problem *p, int begin, far_shares *s)
+{
+	double largest[CLU_LANES], w[CLU_LANES];
+	bool   active[FAR_K];
+
+	s->left_out = 0;
+	for (int i = 0; i < CLU_LANES; i++)
+	{
+		largest[i] = -INFINITY;
+		w[i] = 1;
+	}
+	for (int c = 0; c < FAR_K; c++)
+	{
+		double alone[CLU_LANES], *out = s->r + (begin + c + FAR_K) % FAR_K * CLU_LANES;
+
+		for (int i = 0; i < CLU_LANES; i++)
+			alone[i] = -INFINITY;
+		far_terms(p, (begin + c + FAR_K) % FAR_K, begin < 0 ? alone : largest, out);
+		for (int i = 0; i < CLU_LANES; i++)
+		{
+			largest[i] = fmax(largest[i], out[i]);
+			s->left_out += out[i] == -INFINITY;
+		}
+	}
+	clu_kernel->gmm_share(s->r, FAR_K, w, largest, s->log_density, s->owner, active);
+	for (int c = 0; c < FAR_K; c++)
+		if (!active[c])
+			memset(s->r + c * CLU_LANES, 0, CLU_LANES * sizeof(double));
+}
+
+static void
+test_left_out(void)
+{
+	const clu_kernels *chosen = clu_kernel;
+	int				   different = 0, whole = 0;
+	size_t			   left_out = 0;
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+		for (int round = 0; use_kernel(kernel) && round < 4 * FAR_MOST_D; round++)
+		{
+			static far_problem p;
+			far_shares		   all, some;
+
+			make_far_problem(&p, 1 + round / 4, round % 2 == 0);
+			share_far_problem(&p, -1, &all);
+			whole += all.left_out == 0;
+			for (int begin = 0; begin < FAR_K; begin++)
+			{
+				share_far_problem(&p, begin, &some);
+				left_out += some.left_out;
+				different +=
+					memcmp(all.r, some.r, sizeof(all.r)) != 0 ||
+					memcmp(all.log_density, some.log_density, sizeof(all.log_density)) != 0 ||
+					memcmp(all.owner, some.owner, sizeof(all.owner)) != 0;
+			}
+		}
+	ok(whole > 0 && left_out > 10000 && different == 0,
+	   "responsibilities are the same to the bit with far components left out (%zu terms)",
+	   left_out);
+	clu_kernel = chosen;
+}
+
+/* Two components, one of them with a term of 0: what the other has is known. */
+static void
+test_shares(void)
+{
+	const clu_kernels *chosen = clu_kernel;
+	int				   different = 0;
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+		for (int round = 0; use_kernel(kernel) && round < 300; round++)
+		{
+			double a[2 * CLU_LANES] = {0}, w[CLU_LANES], largest[CLU_LANES] = {0};
+			double x[CLU_LANES], log_density[CLU_LANES], owner[CLU_LANES];
+			bool   active[2];
+
+			for (int i = 0; i < CLU_LANES; i++)
+			{
+				x[i] = a[CLU_LANES + i] = -(i % 4 == 0 ? 46 : 2) * random_unit();
+				w[i] = 1 + random_unit();
+			}
+			clu_kernel->gmm_share(a, 2, w, largest, log_density, owner, active);
+			for (int i = 0; i < CLU_LANES; i++)
+			{
+				double value = clu_exp_negative(x[i]), share = w[i] / (1 + value);
+
+				different += a[i] != share || a[CLU_LANES + i] != value * share ||
+							 log_density[i] != clu_log(1 + value) || owner[i] != 0;
+			}
+		}
+	ok(different == 0, "responsibilities are those of the exp of one number, to the bit");
+	clu_kernel = chosen;
+}
+
+/* Clusters far apart, two that overlap, and a row far from all: most of the work is left out. */
+static bool
+compare_far_with_plain(int structure, int d)
+{
+	clu_rows	rows = random_mixture(1500, d, 2, 0.2), far = random_mixture(1500, d, 3, 40);
+	clu_options options = gmm_options(structure, 0, 5);
+	double	   *center = test_memory((size_t) (5 * d) * sizeof(double));
+	clu_model	start, plain;
+	fitted		f;
+	bool		same;
+
+	for (size_t i = 0; i < rows.n; i++)
+		for (int j = 0; j < d && i % 5 < 3; j++)
+			set_value(&rows, i, j, get_value(&far, i, j));
+	for (int j = 0; j < d; j++)
+		set_value(&rows, 7, j, 100);
+	for (int i = 0; i < 5 * d; i++)
+		center[i] = get_value(&rows, (size_t) (i / d), i % d);
+	start = start_at(structure, center, 5, d, structure == CLU_COV_FIXED ? 0.75 : 4);
+	plain = start_at(structure, center, 5, d, structure == CLU_COV_FIXED ? 0.75 : 4);
+	clu_option_set_number(&options, CLU_REG_COVAR, 1e-2);
+	clu_option_set_number(&options, CLU_VARIANCE, 0.75);
+	fit_gmm(&f, &rows, 5, &options, &start);
+	for (int64_t i = 0; i < f.fit.model.iterations; i++)
+		plain_iteration(&plain, &rows, 1e-2, false);
+
+	same = f.status == CLU_OK &&
+		   near(f.fit.model.log_likelihood, (double) plain_log_likelihood(&plain, &rows), 1e-10);
+	for (int c = 0; c < 5; c++)
+	{
+		same = same && fabs(f.fit.model.weight[c] - plain.weight[c]) < 1e-11;
+		/* where it has hardly any weight it may have been left out */
+		for (int i = 0; i < d && plain.weight[c] > 1e-15; i++)
+		{
+			same = same && fabs(f.fit.model.center[c * d + i] - plain.center[c * d + i]) < 1e-7;
+			for (int j = 0; j < d; j++)
+			{
+				double expected = covariance_at(&plain, c, i, j);
+
+				same = same && fabs(covariance_at(&f.fit.model, c, i, j) - expected) <
+								   1e-7 * (1 + fabs(expected));
+			}
+		}
+	}
+	free(center);
+	free_model(&start);
+	free_model(&plain);
+	free_fit(&f);
+	free_rows(&rows);
+	free_rows(&far);
+	return same;
+}
+
+static void
+test_far_apart(void)
+{
+	for (int s = 0; s < STRUCTURES; s++)
+		ok(compare_far_with_plain(s, 2) && compare_far_with_plain(s, 8) &&
+			   compare_far_with_plain(s, 13),
+		   "%s: clusters far apart, two that overlap and an outlier, as by plain EM",
+		   structure_names[s]);
 }
 
 /* ---- the likelihood never falls ---- */
@@ -565,5 +797,8 @@ main(void)
 	test_collapse();
 	test_kmeans_limit();
 	test_max_iter();
+	test_shares();
+	test_left_out();
+	test_far_apart();
 	return finish_tests();
 }

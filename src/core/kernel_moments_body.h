@@ -1,0 +1,293 @@
+/*
+ * kernel_moments_body.h
+ *		The M-step of Gaussian mixtures: moments of a component about its current mean.
+ *
+ * Part of kernel_body.h.
+ *
+ * Sums over points run in eight partial sums, point i into sum i mod 8, whatever the length of a
+ * vector, and are added up as one tree (vd_sum_eight); without fused multiply-adds, as in
+ * kernel_gmm_body.h.  Panels without responsibility are left out beforehand.
+ *
+ * The moments are taken over a few panels at once, so that the tile of the matrix at hand stays in
+ * registers: four rows by four on the diagonal, with the differences and what they weigh computed
+ * on the way, and MOMENT_COLUMNS columns elsewhere.
+ *
+ * What limits it, with AVX2 (test/bench/peak.c): 20 % of the peak at d = 2, 36 % at d = 8 and 55 %
+ * at d = 64.  A tile of eight sums takes six loads and three instructions of the loop for eight
+ * multiplications and eight additions, and with few columns the sums of the eight lanes and the
+ * loop over panels count.
+ */
+#define SUM_LANES 8
+
+/* Vectors of a sum's eight lanes: chains of additions that don't wait for one another. */
+#define SUM_VECTORS (SUM_LANES / VD_LANES)
+
+INLINE double
+total_share(const double *const *r, int panels)
+{
+	vd sum[SUM_VECTORS];
+
+	for (int v = 0; v < SUM_VECTORS; v++)
+		sum[v] = vd_set(0);
+	for (int p = 0; p < panels; p++)
+#pragma GCC unroll 16
+		for (int v = 0; v < CLU_LANES / VD_LANES; v++)
+			sum[v % SUM_VECTORS] = vd_add(sum[v % SUM_VECTORS], vd_load(r[p] + v * VD_LANES));
+	return vd_sum_eight(sum);
+}
+
+/*
+ * In the scratch, a dimension's points lie together, so that a tile runs through its rows in one
+ * go; from one dimension to the next it's mostly no power of two, which caches don't like.
+ */
+INLINE size_t
+scratch_stride(int panels, int d)
+{
+	return (size_t) (panels * CLU_LANES + panels * CLU_LANES / d / SUM_LANES * SUM_LANES);
+}
+
+/*
+ * The tile on the diagonal, of rows i .. i + rows, a constant, and their first moments.  It comes
+ * before the other tiles of these rows: what they need is left in the scratch.
+ */
+INLINE void
+corner_tile(const double *panel, const double *const *r, const int *which, int panels, int d,
+			const double *mean, int i, const int rows, const bool is_first, const bool is_last,
+			double *difference, double *weighted, double *first, double *second)
+{
+	size_t stride = scratch_stride(panels, d);
+	vd	   lanes[FACTOR_ROWS][FACTOR_ROWS + 1][SUM_VECTORS];
+
+	for (int h = 0; h < SUM_LANES; h += VD_LANES)
+	{
+		vd sum[FACTOR_ROWS][FACTOR_ROWS], total[FACTOR_ROWS];
+
+#pragma GCC unroll 4
+		for (int a = 0; a < rows; a++)
+		{
+			total[a] = vd_set(0);
+#pragma GCC unroll 4
+			for (int b = 0; b <= a; b++)
+				sum[a][b] = vd_set(0);
+		}
+		for (int p = 0; p < panels; p++)
+		{
+			const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) i) * CLU_LANES;
+			size_t		  to = (size_t) i * stride + (size_t) p * CLU_LANES;
+
+#pragma GCC unroll 1
+			for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
+			{
+				vd share = vd_load(r[p] + lane), less[FACTOR_ROWS];
+
+#pragma GCC unroll 4
+				for (int a = 0; a < rows; a++)
+				{
+					vd y;
+
+					less[a] = vd_sub(vd_load(x + a * CLU_LANES + lane), vd_set(mean[i + a]));
+					y = vd_mul(less[a], share);
+					if (!is_last)
+						vd_store(difference + to + (size_t) a * stride + lane, less[a]);
+					if (!is_first)
+						vd_store(weighted + to + (size_t) a * stride + lane, y);
+					total[a] = vd_add(total[a], y);
+#pragma GCC unroll 4
+					for (int b = 0; b <= a; b++)
+					{
+						sum[a][b] = vd_add(sum[a][b], vd_mul(y, less[b]));
+						vd_keep(sum[a][b]);
+					}
+				}
+			}
+		}
+#pragma GCC unroll 4
+		for (int a = 0; a < rows; a++)
+		{
+			lanes[a][FACTOR_ROWS][h / VD_LANES] = total[a];
+#pragma GCC unroll 4
+			for (int b = 0; b <= a; b++)
+				lanes[a][b][h / VD_LANES] = sum[a][b];
+		}
+	}
+	for (int a = 0; a < rows; a++)
+	{
+		size_t row = (size_t) (i + a) * (size_t) (i + a + 1) / 2 + (size_t) i;
+
+		first[i + a] += vd_sum_eight(lanes[a][FACTOR_ROWS]);
+		for (int b = 0; b <= a; b++)
+			second[row + (size_t) b] += vd_sum_eight(lanes[a][b]);
+	}
+}
+
+/* A tile of the second moments below, rows by columns; both constants. */
+INLINE void
+moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
+			int j, const int rows, const int columns, double *second)
+{
+	vd lanes[FACTOR_ROWS][MOMENT_COLUMNS][SUM_VECTORS];
+
+	for (int h = 0; h < SUM_LANES; h += VD_LANES)
+	{
+		const double *left = weighted + (size_t) i * stride;
+		const double *right = difference + (size_t) j * stride;
+		vd			  sum[FACTOR_ROWS][MOMENT_COLUMNS];
+
+#pragma GCC unroll 4
+		for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+			for (int c = 0; c < columns; c++)
+				sum[r][c] = vd_set(0);
+		for (int lane = h; lane < points; lane += SUM_LANES)
+		{
+			vd x[MOMENT_COLUMNS];
+
+#pragma GCC unroll 4
+			for (int c = 0; c < columns; c++)
+				x[c] = vd_load(right + (size_t) c * stride + lane);
+#pragma GCC unroll 4
+			for (int r = 0; r < rows; r++)
+			{
+				vd y = vd_load(left + (size_t) r * stride + lane);
+
+#pragma GCC unroll 4
+				for (int c = 0; c < columns; c++)
+					sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
+			}
+		}
+#pragma GCC unroll 4
+		for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+			for (int c = 0; c < columns; c++)
+				lanes[r][c][h / VD_LANES] = sum[r][c];
+	}
+	for (int r = 0; r < rows; r++)
+	{
+		size_t row = (size_t) (i + r) * (size_t) (i + r + 1) / 2 + (size_t) j;
+
+		for (int c = 0; c < columns; c++)
+			second[row + (size_t) c] += vd_sum_eight(lanes[r][c]);
+	}
+}
+
+/* Rows i .. i + rows, a constant; also, whether they are the first ones, and the last. */
+INLINE void
+moment_rows(const double *panel, const double *const *r, const int *which, int panels, int d,
+			const double *mean, int i, const int rows, const bool is_first, const bool is_last,
+			double *scratch, double *first, double *second)
+{
+	size_t	stride = scratch_stride(panels, d);
+	double *difference = scratch, *weighted = scratch + stride * (size_t) d;
+
+	corner_tile(panel, r, which, panels, d, mean, i, rows, is_first, is_last, difference, weighted,
+				first, second);
+	for (int j = 0; !is_first && j < i; j += MOMENT_COLUMNS)
+		moment_tile(weighted, difference, panels * CLU_LANES, stride, i, j, rows, MOMENT_COLUMNS,
+					second);
+}
+
+INLINE void
+last_moment_rows(const double *panel, const double *const *r, const int *which, int panels, int d,
+				 const double *mean, int i, const bool is_first, double *scratch, double *first,
+				 double *second)
+{
+	switch (d - i)
+	{
+		case 1:
+			moment_rows(panel, r, which, panels, d, mean, i, 1, is_first, true, scratch, first,
+						second);
+			break;
+		case 2:
+			moment_rows(panel, r, which, panels, d, mean, i, 2, is_first, true, scratch, first,
+						second);
+			break;
+		case 3:
+			moment_rows(panel, r, which, panels, d, mean, i, 3, is_first, true, scratch, first,
+						second);
+			break;
+		default:
+			moment_rows(panel, r, which, panels, d, mean, i, 4, is_first, true, scratch, first,
+						second);
+	}
+}
+
+static void
+gmm_moments_full(const double *panel, const double *const *r, const int *which, int panels, int d,
+				 const double *mean, double *scratch, double *count, double *first, double *second)
+{
+	int i = FACTOR_ROWS;
+
+	*count += total_share(r, panels);
+	if (d <= FACTOR_ROWS)
+	{
+		last_moment_rows(panel, r, which, panels, d, mean, 0, true, scratch, first, second);
+		return;
+	}
+	moment_rows(panel, r, which, panels, d, mean, 0, FACTOR_ROWS, true, false, scratch, first,
+				second);
+	for (; i + FACTOR_ROWS < d; i += FACTOR_ROWS)
+		moment_rows(panel, r, which, panels, d, mean, i, FACTOR_ROWS, false, false, scratch, first,
+					second);
+	last_moment_rows(panel, r, which, panels, d, mean, i, false, scratch, first, second);
+}
+
+/* Columns whose sums make eight chains, of first and second moments. */
+#define DIAG_COLUMNS (4 / SUM_VECTORS)
+
+/* Columns j .. j + columns of first and second moments; columns is a constant. */
+INLINE void
+moment_columns(const double *panel, const double *const *r, const int *which, int panels, int d,
+			   const double *mean, int j, const int columns, double *first, double *second)
+{
+	vd sum[DIAG_COLUMNS][SUM_VECTORS], square[DIAG_COLUMNS][SUM_VECTORS], center[DIAG_COLUMNS];
+
+#pragma GCC unroll 4
+	for (int c = 0; c < columns; c++)
+	{
+#pragma GCC unroll 4
+		for (int v = 0; v < SUM_VECTORS; v++)
+			sum[c][v] = square[c][v] = vd_set(0);
+		center[c] = vd_set(mean[j + c]);
+	}
+	for (int p = 0; p < panels; p++)
+	{
+		const double *x = panel + ((size_t) which[p] * (size_t) d + (size_t) j) * CLU_LANES;
+
+#pragma GCC unroll 1
+		for (int lane = 0; lane < CLU_LANES; lane += SUM_LANES)
+#pragma GCC unroll 4
+			for (int v = 0; v < SUM_VECTORS; v++)
+			{
+				vd share = vd_load(r[p] + lane + v * VD_LANES);
+
+#pragma GCC unroll 4
+				for (int c = 0; c < columns; c++)
+				{
+					vd less = vd_sub(vd_load(x + c * CLU_LANES + lane + v * VD_LANES), center[c]);
+					vd weighted = vd_mul(less, share);
+
+					sum[c][v] = vd_add(sum[c][v], weighted);
+					square[c][v] = vd_add(square[c][v], vd_mul(weighted, less));
+				}
+			}
+	}
+#pragma GCC unroll 4
+	for (int c = 0; c < columns; c++)
+	{
+		first[j + c] += vd_sum_eight(sum[c]);
+		second[j + c] += vd_sum_eight(square[c]);
+	}
+}
+
+static void
+gmm_moments_diag(const double *panel, const double *const *r, const int *which, int panels, int d,
+				 const double *mean, double *count, double *first, double *second)
+{
+	int j = 0;
+
+	*count += total_share(r, panels);
+	for (; j + DIAG_COLUMNS <= d; j += DIAG_COLUMNS)
+		moment_columns(panel, r, which, panels, d, mean, j, DIAG_COLUMNS, first, second);
+	for (; j < d; j++)
+		moment_columns(panel, r, which, panels, d, mean, j, 1, first, second);
+}
