@@ -430,7 +430,7 @@ subtract_largest(double *term, const double *largest, double component, double *
 	return any;
 }
 
-typedef long long vd_bits __attribute__((vector_size(sizeof(vd))));
+typedef unsigned long long vd_bits __attribute__((vector_size(sizeof(vd))));
 
 /* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
 #define EXP_VECTORS 4
