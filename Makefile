@@ -89,11 +89,11 @@ endif
 
 # ---- the core without a server ----
 
-# Under the sanitizers, or with SANITIZE= exactly as it is shipped.
+# Under the sanitizers, with clang also under that for memory, or with SANITIZE= exactly as it is shipped.
 SANITIZE = address,undefined
 UNIT_FLAGS = $(if $(SANITIZE), \
 	-O2 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all, $(OPTIMISE))
-UNIT = build/$(if $(SANITIZE),unit,unit-plain)
+UNIT = build/unit$(if $(SANITIZE),$(if $(filter memory,$(SANITIZE)),-memory),-plain)
 UNIT_COMPILE = $(CC) -std=gnu11 -g $(UNIT_FLAGS) $(EXACT_FLAGS) $(WARNINGS) -Isrc/core
 UNIT_CORE_OBJS = $(CORE_OBJS:src/core/%=$(UNIT)/core/%)
 UNIT_TESTS = $(patsubst test/unit/%.c,$(UNIT)/%,$(sort $(wildcard test/unit/*.c)))

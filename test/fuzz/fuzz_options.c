@@ -113,7 +113,7 @@ encode(const clu_options *options, clu_algorithm algorithm)
 		parameter[4] = clu_option_number(options, CLU_VARIANCE);
 	clu_model_bind(&model, parameter);
 	length = clu_encoded_size(&model);
-	bytes = exercise_memory(length);
+	bytes = test_memory(length);
 	clu_encode(&model, bytes);
 	fuzz_expect(exercise_model(bytes, length, &accepted));
 	free(bytes);

@@ -21,6 +21,7 @@
 #include "score.h"
 #include "sketch.h"
 #include "step.h"
+#include "test_memory.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -35,20 +36,9 @@
 #define EXERCISE_MOST_PARAMETERS 100000
 
 static inline void *
-exercise_memory(size_t size)
-{
-	void *memory = NULL;
-
-	if (posix_memalign(&memory, CLU_ALIGNMENT, size > 0 ? size : 1) != 0)
-		abort();
-	memset(memory, 0xff, size);
-	return memory;
-}
-
-static inline void *
 exercise_copy(const void *bytes, size_t size)
 {
-	return size == 0 ? exercise_memory(0) : memcpy(exercise_memory(size), bytes, size);
+	return size == 0 ? test_memory(0) : memcpy(test_memory(size), bytes, size);
 }
 
 /* ---- repairs ---- */
@@ -93,7 +83,7 @@ exercise_repair_state(uint8_t *state, size_t length)
 static inline clu_model *
 exercise_decode(const uint8_t *bytes, size_t length)
 {
-	clu_model *model = exercise_memory(sizeof(clu_model));
+	clu_model *model = test_memory(sizeof(clu_model));
 	clu_arena  arena = {NULL, 0};
 	clu_error  error;
 	void	  *memory;
@@ -104,7 +94,7 @@ exercise_decode(const uint8_t *bytes, size_t length)
 		return NULL;
 	}
 	clu_decode_layout(model, &arena);
-	memory = exercise_memory(arena.used);
+	memory = test_memory(arena.used);
 	arena = (clu_arena) {memory, 0};
 	clu_decode_layout(model, &arena);
 	if (clu_decode_body(model, bytes, length, NULL, &error) == CLU_OK)
@@ -127,7 +117,7 @@ exercise_drop(clu_model *model)
 static inline const char *
 exercise_fault(const clu_model *model)
 {
-	double	  *scratch = exercise_memory(clu_check_scratch(model) * sizeof(double));
+	double	  *scratch = test_memory(clu_check_scratch(model) * sizeof(double));
 	clu_error  error = {NULL, 0, 0};
 	clu_status status = clu_model_check(model, scratch, NULL, &error);
 
@@ -139,12 +129,12 @@ exercise_fault(const clu_model *model)
 static inline clu_model *
 exercise_new_model(int structure, int k, int d)
 {
-	clu_model *model = exercise_memory(sizeof(clu_model));
+	clu_model *model = test_memory(sizeof(clu_model));
 	size_t	   size = clu_parameter_count(CLU_GMM, structure, k, d) * sizeof(double);
 
 	*model = (clu_model) {.algorithm = CLU_GMM, .structure = structure, .k = k, .d = d};
 	clu_options_default(&model->options, CLU_GMM);
-	clu_model_bind(model, memset(exercise_memory(size), 0, size));
+	clu_model_bind(model, memset(test_memory(size), 0, size));
 	return model;
 }
 
@@ -155,7 +145,7 @@ exercise_copy_model(const clu_model *model, size_t more_trace)
 	size_t	   count = clu_parameter_count(model->algorithm, model->structure, model->k, model->d);
 
 	clu_model_bind(copy, exercise_copy(model->parameter, count * sizeof(double)));
-	copy->trace = exercise_memory((model->trace_count + more_trace) * sizeof(clu_trace));
+	copy->trace = test_memory((model->trace_count + more_trace) * sizeof(clu_trace));
 	if (model->trace_count > 0)
 		memcpy(copy->trace, model->trace, model->trace_count * sizeof(clu_trace));
 	return copy;
@@ -191,7 +181,7 @@ static inline const char *
 exercise_encode(clu_model *model, const uint8_t *bytes, size_t length)
 {
 	size_t		size = clu_encoded_size(model);
-	uint8_t	   *again = exercise_memory(size);
+	uint8_t	   *again = test_memory(size);
 	const char *wrong = NULL;
 
 	clu_encode(model, again);
@@ -225,8 +215,8 @@ exercise_rows(const clu_model *model)
 {
 	bool	packed = model->algorithm == CLU_BERNOULLI;
 	size_t	width = clu_row_size(model->d, packed ? CLU_PACKED : 8);
-	char   *rows = exercise_memory(EXERCISE_ROWS * width);
-	double *x = exercise_memory((size_t) model->d * sizeof(double));
+	char   *rows = test_memory(EXERCISE_ROWS * width);
+	double *x = test_memory((size_t) model->d * sizeof(double));
 
 	for (int row = 0; row < EXERCISE_ROWS; row++)
 	{
@@ -280,14 +270,14 @@ static inline const char *
 exercise_scores(const clu_model *model, const char *rows)
 {
 	size_t		width = clu_row_size(model->d, model->algorithm == CLU_BERNOULLI ? CLU_PACKED : 8);
-	double	   *out = exercise_memory((size_t) model->k * sizeof(double));
+	double	   *out = test_memory((size_t) model->k * sizeof(double));
 	clu_arena	arena = {NULL, 0};
 	const char *wrong = NULL;
 	clu_scorer	scorer;
 	void	   *memory;
 
 	clu_score_layout(&scorer, &arena, model);
-	memory = exercise_memory(arena.used);
+	memory = test_memory(arena.used);
 	arena = (clu_arena) {memory, 0};
 	clu_score_layout(&scorer, &arena, model);
 	clu_score_prepare(&scorer);
@@ -312,8 +302,8 @@ exercise_scores(const clu_model *model, const char *rows)
 static inline void
 exercise_gaussian(const clu_model *model)
 {
-	int		  *order = exercise_memory((size_t) model->d * sizeof(int));
-	double	  *scratch = exercise_memory(clu_gmm_condition_scratch(model) * sizeof(double));
+	int		  *order = test_memory((size_t) model->d * sizeof(int));
+	double	  *scratch = test_memory(clu_gmm_condition_scratch(model) * sizeof(double));
 	int		   first = model->d - 1, k = model->k;
 	clu_model *sum = exercise_new_model(clu_gmm_add_structure(model, model), k * k, model->d);
 	clu_model *marginal = exercise_new_model(model->structure, k, 1);
@@ -340,9 +330,9 @@ static inline void
 exercise_divergence(const clu_model *model)
 {
 	size_t	elements = (size_t) model->d * (size_t) model->d;
-	double *p = exercise_memory(elements * sizeof(double));
-	double *q = exercise_memory(elements * sizeof(double));
-	double *scratch = exercise_memory(clu_gaussian_kl_scratch(model->d) * sizeof(double));
+	double *p = test_memory(elements * sizeof(double));
+	double *q = test_memory(elements * sizeof(double));
+	double *scratch = test_memory(clu_gaussian_kl_scratch(model->d) * sizeof(double));
 	double	kl;
 
 	clu_component_covariance(model, 0, p);
@@ -359,8 +349,8 @@ static inline const char *
 exercise_distribution(const clu_model *model)
 {
 	size_t		d = (size_t) model->d;
-	double	   *x = exercise_memory(d * sizeof(double));
-	double	   *covariance = exercise_memory(d * d * sizeof(double));
+	double	   *x = test_memory(d * sizeof(double));
+	double	   *covariance = test_memory(d * d * sizeof(double));
 	clu_arena	arena = {NULL, 0};
 	const char *wrong = NULL;
 	clu_sampler sampler;
@@ -369,7 +359,7 @@ exercise_distribution(const clu_model *model)
 	clu_mixture_mean(model, x);
 	clu_mixture_covariance(model, x, covariance, NULL);
 	clu_sampler_layout(&sampler, &arena, model);
-	memory = exercise_memory(arena.used);
+	memory = test_memory(arena.used);
 	arena = (clu_arena) {memory, 0};
 	clu_sampler_layout(&sampler, &arena, model);
 	clu_sampler_begin(&sampler, 1, NULL);
@@ -397,14 +387,14 @@ exercise_distribution(const clu_model *model)
 static inline clu_step *
 exercise_open_step(const clu_model *model, size_t length, clu_error *error)
 {
-	clu_step *step = exercise_memory(sizeof(clu_step));
+	clu_step *step = test_memory(sizeof(clu_step));
 	clu_arena arena = {NULL, 0};
 
 	memset(step, 0, sizeof(*step));
 	step->error = error;
 	clu_step_open(step, model, length);
 	clu_step_layout(step, &arena);
-	arena = (clu_arena) {exercise_memory(arena.used), 0};
+	arena = (clu_arena) {test_memory(arena.used), 0};
 	clu_step_layout(step, &arena);
 	if (clu_step_prepare(step) == CLU_OK)
 		return step;
@@ -426,7 +416,7 @@ static inline void *
 exercise_new_state(clu_step *step, const uint8_t *model, int rows)
 {
 	char *x = exercise_rows(step->model);
-	void *state = exercise_memory(clu_step_size(step));
+	void *state = test_memory(clu_step_size(step));
 
 	clu_step_clear(step, state, model);
 	for (int i = 0; i < rows; i++)
@@ -482,7 +472,7 @@ exercise_step(const clu_model *model, const uint8_t *bytes, size_t length, const
 
 	if (step == NULL)
 		return NULL;
-	state = exercise_memory(clu_step_size(step));
+	state = test_memory(clu_step_size(step));
 	clu_step_clear(step, state, bytes);
 	if (exercise_add_rows(step, state, rows) == CLU_OK)
 	{
@@ -512,13 +502,13 @@ exercise_points(const clu_rows *rows, clu_points *points, void **memory)
 	void	  *sorting;
 
 	clu_order_layout(&order, &arena, rows->n, 1);
-	sorting = exercise_memory(arena.used);
+	sorting = test_memory(arena.used);
 	arena = (clu_arena) {sorting, 0};
 	clu_order_layout(&order, &arena, rows->n, 1);
 	distinct = clu_order_sort(&order, rows, NULL, NULL);
 	arena = (clu_arena) {NULL, 0};
 	clu_points_layout(points, &arena, rows, distinct, 1);
-	*memory = exercise_memory(arena.used);
+	*memory = test_memory(arena.used);
 	arena = (clu_arena) {*memory, 0};
 	clu_points_layout(points, &arena, rows, distinct, 1);
 	status = clu_points_collapse(points, &order, rows, NULL, NULL, &error);
@@ -550,7 +540,7 @@ exercise_run_fit(const clu_model *start, const clu_points *points)
 							  clu_option_number(&start->options, CLU_BETA));
 	fit.verbs = clu_fit_verbs(start->algorithm, &fit.model.options);
 	clu_fit_layout(&fit, &arena);
-	memory = exercise_memory(arena.used);
+	memory = test_memory(arena.used);
 	arena = (clu_arena) {memory, 0};
 	clu_fit_layout(&fit, &arena);
 	if (clu_fit_run(&fit) == CLU_OK)
@@ -663,7 +653,7 @@ exercise_trusting_sketch(const void *sketch, size_t length)
 	clu_error	 error;
 	const double values[] = {0, 1, -1e300, 0x1p-1074};
 	size_t		 size = clu_row_size(clu_sketch_head(copy)->d, clu_sketch_head(copy)->width);
-	double		*row = memset(exercise_memory(size), 0, size);
+	double		*row = memset(test_memory(size), 0, size);
 
 	for (int i = 0; i < 4 && size >= sizeof(double); i++)
 		if (clu_sketch_check(copy, length, true, &error) == CLU_OK)

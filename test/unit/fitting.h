@@ -1,31 +1,16 @@
 /*
  * fitting.h
- *		Rows, points and fits for tests: memory as a caller would give it.
- *
- * Memory comes filled with ones, so that what nobody has set is NaN, or far out of any array; and
- * every piece has its exact size, so that a sanitizer sees each step beyond it.
+ *		Rows, points and fits for tests.
  */
 #ifndef FITTING_H
 #define FITTING_H
 
 #include "tap.h"
+#include "test_memory.h"
 
 #include "fit.h"
 #include "order.h"
 #include "kernel.h"
-
-static int memory_filling = 0xff;
-
-static inline void *
-test_memory(size_t size)
-{
-	void *memory = NULL;
-
-	if (posix_memalign(&memory, CLU_ALIGNMENT, size > 0 ? size : 1) != 0)
-		abort();
-	memset(memory, memory_filling, size);
-	return memory;
-}
 
 /* ---- rows ---- */
 

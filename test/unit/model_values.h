@@ -11,39 +11,8 @@
 #include "hash.h"
 #include "little_endian.h"
 #include "model_bytes.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-static int tests = 0;
-static int failures = 0;
-
-static inline void
-ok(bool passed, const char *text)
-{
-	tests++;
-	failures += !passed;
-	printf("%sok %d - %s\n", passed ? "" : "not ", tests, text);
-}
-
-static uint64_t state = 1;
-
-/* xorshift64 (Marsaglia 2003) */
-static uint64_t
-random_below(uint64_t n)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % n;
-}
-
-static double
-random_unit(void)
-{
-	return (double) random_below(1 << 20) / (1 << 20);
-}
+#include "tap.h"
+#include "test_memory.h"
 
 /* ---- values and models ---- */
 
@@ -74,7 +43,7 @@ decode(value v, clu_model *model, void **memory, clu_error *error)
 	if (status != CLU_OK)
 		return status;
 	clu_decode_layout(model, &arena);
-	*memory = aligned_alloc(CLU_ALIGNMENT, arena.used);
+	*memory = test_memory(arena.used);
 	arena = (clu_arena) {*memory, 0};
 	clu_decode_layout(model, &arena);
 	return clu_decode_body(model, v.bytes, v.length, NULL, error);

@@ -11,6 +11,7 @@
 #include "bernoulli.h"
 #include "elementary.h"
 #include "tap.h"
+#include "test_memory.h"
 
 #define TOLERANCE 1e-9
 
@@ -219,15 +220,6 @@ typedef struct fitted
 } fitted;
 
 static void *
-aligned(size_t size)
-{
-	void *memory = aligned_alloc(64, CLU_MAX(size, 64));
-
-	memset(memory, 0xff, size);
-	return memory;
-}
-
-static void *
 collapse(const data *set, clu_points *points, bool movable)
 {
 	clu_rows rows = {
@@ -238,12 +230,12 @@ collapse(const data *set, clu_points *points, bool movable)
 	size_t	  distinct;
 
 	clu_order_layout(&order, &arena, rows.n, 1);
-	arena = (clu_arena) {.base = memory = aligned(arena.used)};
+	arena = (clu_arena) {.base = memory = test_memory(arena.used)};
 	clu_order_layout(&order, &arena, rows.n, 1);
 	distinct = clu_order_sort(&order, &rows, NULL, NULL);
 	arena = (clu_arena) {0};
 	clu_points_layout(points, &arena, &rows, distinct, 1);
-	arena = (clu_arena) {.base = aligned(arena.used)};
+	arena = (clu_arena) {.base = test_memory(arena.used)};
 	clu_points_layout(points, &arena, &rows, distinct, 1);
 	clu_points_collapse(points, &order, &rows, NULL, NULL, NULL);
 	free(memory);
@@ -279,7 +271,7 @@ fit(const data *set, int k, const clu_options *options, const mixture *start)
 	if (result.status == CLU_OK)
 	{
 		clu_fit_layout(&job, &arena);
-		arena = (clu_arena) {.base = result.memory = aligned(arena.used)};
+		arena = (clu_arena) {.base = result.memory = test_memory(arena.used)};
 		clu_fit_layout(&job, &arena);
 		result.status = clu_fit_run(&job);
 		result.model = job.model;
@@ -364,11 +356,11 @@ same_points(const data *set)
 	bool	   same;
 
 	clu_order_layout(&order, &arena, rows.n, 1);
-	arena = (clu_arena) {.base = aligned(arena.used)};
+	arena = (clu_arena) {.base = test_memory(arena.used)};
 	clu_order_layout(&order, &arena, rows.n, 1);
 	plain.n = clu_order_sort(&order, &rows, NULL, NULL);
 	clu_points_layout(&plain, &other, &rows, plain.n, 1);
-	other = (clu_arena) {.base = aligned(other.used)};
+	other = (clu_arena) {.base = test_memory(other.used)};
 	clu_points_layout(&plain, &other, &rows, plain.n, 1);
 	clu_points_collapse(&plain, &order, &rows, NULL, NULL, NULL);
 
@@ -493,7 +485,7 @@ make_scorer(const clu_model *model, void **memory)
 	clu_arena  arena = {0};
 
 	clu_score_layout(&scorer, &arena, model);
-	arena = (clu_arena) {.base = *memory = aligned(arena.used)};
+	arena = (clu_arena) {.base = *memory = test_memory(arena.used)};
 	clu_score_layout(&scorer, &arena, model);
 	clu_score_prepare(&scorer);
 	return scorer;
@@ -995,7 +987,7 @@ test_moments(void)
 			   close(covariance[i], second[i] - first[i / 6] * first[i % 6]);
 	ok(same, "mean and covariance are those of the distribution over all rows");
 	clu_sampler_layout(&sampler, &arena, &model);
-	arena = (clu_arena) {.base = aligned(arena.used)};
+	arena = (clu_arena) {.base = test_memory(arena.used)};
 	clu_sampler_layout(&sampler, &arena, &model);
 	clu_sampler_begin(&sampler, 7, NULL);
 	for (int i = 0; i < 40000; i++)

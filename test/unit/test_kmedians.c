@@ -129,12 +129,6 @@ trace(void *context, const clu_trace *entry)
 	result->last_run = entry->run;
 }
 
-static char *
-allocate(size_t size)
-{
-	return aligned_alloc(CLU_ALIGNMENT, size + CLU_ALIGNMENT);
-}
-
 /* The distinct points of rows; the memory is *memory. */
 static clu_points
 collapse(const clu_rows *rows, char **memory)
@@ -146,13 +140,13 @@ collapse(const clu_rows *rows, char **memory)
 	size_t	   distinct;
 
 	clu_order_layout(&order, &arena, rows->n, 1);
-	arena.base = scratch = allocate(arena.used);
+	arena.base = scratch = test_memory(arena.used);
 	arena.used = 0;
 	clu_order_layout(&order, &arena, rows->n, 1);
 	distinct = clu_order_sort(&order, rows, NULL, NULL);
 	arena = (clu_arena) {0};
 	clu_points_layout(&points, &arena, rows, distinct, 1);
-	arena.base = *memory = allocate(arena.used);
+	arena.base = *memory = test_memory(arena.used);
 	arena.used = 0;
 	clu_points_layout(&points, &arena, rows, distinct, 1);
 	if (clu_points_collapse(&points, &order, rows, NULL, NULL, NULL) != CLU_OK)
@@ -192,7 +186,7 @@ fit_with(clu_algorithm algorithm, const clu_rows *rows, int k, const clu_options
 
 	fit.model.k = (int) CLU_MIN((size_t) k, points.n);
 	clu_fit_layout(&fit, &arena);
-	arena.base = result.memory = allocate(arena.used);
+	arena.base = result.memory = test_memory(arena.used);
 	memset(result.memory, 0xa5, arena.used);
 	arena.used = 0;
 	clu_fit_layout(&fit, &arena);
@@ -444,7 +438,7 @@ jumps_are_followed(int kind, int weighting, size_t n, int d, int most)
 	int			wrong = 0;
 
 	clu_medians_layout(&medians, &arena, &points, k, 1);
-	arena.base = allocate(arena.used);
+	arena.base = test_memory(arena.used);
 	memset(arena.base, 0xa5, arena.used);
 	arena.used = 0;
 	clu_medians_layout(&medians, &arena, &points, k, 1);

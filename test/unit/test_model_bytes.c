@@ -230,6 +230,5 @@ main(void)
 	test_identity();
 	test_tolerances();
 	test_sizes();
-	printf("1..%d\n", tests);
-	return failures != 0;
+	return finish_tests();
 }

@@ -189,6 +189,5 @@ main(void)
 	}
 	test_value("a sample", sample_of_rows(1, 4));
 	test_value("a larger sample", sample_of_rows(5, 12));
-	printf("1..%d\n", tests);
-	return failures != 0;
+	return finish_tests();
 }

@@ -97,7 +97,7 @@ open_stepper(stepper *s, const char *name, clu_algorithm algorithm, int structur
 	s->step.error = &s->error;
 	clu_step_open(&s->step, &s->model, MODEL_BYTES);
 	clu_step_layout(&s->step, &arena);
-	s->memory = aligned_alloc(CLU_ALIGNMENT, arena.used);
+	s->memory = test_memory(arena.used);
 	arena = (clu_arena) {s->memory, 0};
 	clu_step_layout(&s->step, &arena);
 	if (clu_step_prepare(&s->step) != CLU_OK)
