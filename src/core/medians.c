@@ -796,6 +796,7 @@ walk_all(clu_medians *m, size_t most, clu_team *team, const clu_interrupt *inter
 	clu_team *helpers = expected_steps(m) >= WORTH_SHARING ? team : NULL;
 	bool	  waiting = true;
 
+	memset(m->settled, 0, (size_t) items * sizeof(size_t));
 	for (m->walked = 0; waiting && m->walked <= most;)
 	{
 		waiting = false;
@@ -840,7 +841,6 @@ follow(clu_medians *m, clu_team *team, const clu_interrupt *interrupt)
 	carry(m, m->total);
 	for (int c = 0; c < m->k; c++)
 		memset(m->found + (size_t) c * (size_t) m->d, !m->total->changed[c], (size_t) m->d);
-	memset(m->settled, 0, (size_t) (m->d * m->groups) * sizeof(size_t));
 	m->most = most_settled(m);
 	if (!walk_all(m, m->points->n * (size_t) m->d, team, interrupt))
 		return false;
