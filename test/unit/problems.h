@@ -14,7 +14,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #define SLOWER 10
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
 #define SLOWER 10
 #endif
 #endif
