@@ -338,8 +338,8 @@ sort_clusters(const clu_model *model, int *order)
 	}
 }
 
-static void
-permute(const double *from, double *to, const int *order, int k, size_t width)
+void
+clu_permute(const double *from, double *to, const int *order, int k, size_t width)
 {
 	for (int c = 0; c < k; c++)
 		memcpy(to + (size_t) c * width, from + (size_t) order[c] * width, width * sizeof(double));
@@ -365,14 +365,14 @@ clu_fit_renumber(clu_fit *fit)
 		return false;
 
 	clu_model_bind(&sorted, fit->spare);
-	permute(model->weight, sorted.weight, order, k, 1);
-	permute(model->size, sorted.size, order, k, 1);
-	permute(model->cost, sorted.cost, order, k, 1);
-	permute(model->center, sorted.center, order, k, d);
+	clu_permute(model->weight, sorted.weight, order, k, 1);
+	clu_permute(model->size, sorted.size, order, k, 1);
+	clu_permute(model->cost, sorted.cost, order, k, 1);
+	clu_permute(model->center, sorted.center, order, k, d);
 	if (model->structure == CLU_COV_TIED || model->structure == CLU_COV_FIXED)
 		memcpy(sorted.covariance, model->covariance, covariances * sizeof(double));
 	else
-		permute(model->covariance, sorted.covariance, order, k, covariances / (size_t) k);
+		clu_permute(model->covariance, sorted.covariance, order, k, covariances / (size_t) k);
 	memcpy(model->parameter, fit->spare, parameter_count(model) * sizeof(double));
 	return true;
 }

@@ -191,4 +191,7 @@ clu_status clu_fit_run(clu_fit *fit);
  */
 bool clu_fit_renumber(clu_fit *fit);
 
+/* Put numbers, width of each cluster, in another order: cluster c gets those of order[c]. */
+void clu_permute(const double *from, double *to, const int *order, int k, size_t width);
+
 #endif

@@ -213,10 +213,8 @@ clu_hard_renumber(clu_fit *fit, const int *order)
 	size_t	  d = (size_t) fit->model.d, k = (size_t) fit->model.k;
 
 	for (size_t c = 0; c < k; c++)
-	{
 		number[order[c]] = c;
-		memcpy(fit->spare + c * d, hard->previous + (size_t) order[c] * d, d * sizeof(double));
-	}
+	clu_permute(hard->previous, fit->spare, order, (int) k, d);
 	memcpy(hard->previous, fit->spare, k * d * sizeof(double));
 	for (size_t i = 0; i < fit->points->n; i++)
 	{

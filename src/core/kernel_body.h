@@ -19,6 +19,13 @@
 #define INLINE static inline __attribute__((always_inline))
 #define PAIR 2 /* vectors of points in registers */
 
+/* The elements of two vectors at these places, a constant of the type places. */
+#ifdef __clang__
+#define SHUFFLE(places, a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
+#else
+#define SHUFFLE(places, a, b, ...) __builtin_shuffle((a), (b), (places) {__VA_ARGS__})
+#endif
+
 #include "kernel_filter_body.h"
 
 /* ---- exact distances ---- */

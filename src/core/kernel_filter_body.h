@@ -18,12 +18,6 @@
 typedef float four __attribute__((vector_size(16)));
 typedef int	  four_places __attribute__((vector_size(16)));
 
-#ifdef __clang__
-#define SHUFFLE(a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
-#else
-#define SHUFFLE(a, b, ...) __builtin_shuffle((a), (b), (four_places) {__VA_ARGS__})
-#endif
-
 INLINE void
 center_doubles(const double *restrict x, const double *restrict shift, double unit, int n,
 			   float *restrict out)
@@ -52,13 +46,13 @@ transpose_four(float (*rows)[STRIP], int j, float *out)
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
 	{
-		low[i] = SHUFFLE(r[i], r[i + 2], 0, 4, 1, 5);
-		high[i] = SHUFFLE(r[i], r[i + 2], 2, 6, 3, 7);
+		low[i] = SHUFFLE(four_places, r[i], r[i + 2], 0, 4, 1, 5);
+		high[i] = SHUFFLE(four_places, r[i], r[i + 2], 2, 6, 3, 7);
 	}
-	column[0] = SHUFFLE(low[0], low[1], 0, 4, 1, 5);
-	column[1] = SHUFFLE(low[0], low[1], 2, 6, 3, 7);
-	column[2] = SHUFFLE(high[0], high[1], 0, 4, 1, 5);
-	column[3] = SHUFFLE(high[0], high[1], 2, 6, 3, 7);
+	column[0] = SHUFFLE(four_places, low[0], low[1], 0, 4, 1, 5);
+	column[1] = SHUFFLE(four_places, low[0], low[1], 2, 6, 3, 7);
+	column[2] = SHUFFLE(four_places, high[0], high[1], 0, 4, 1, 5);
+	column[3] = SHUFFLE(four_places, high[0], high[1], 2, 6, 3, 7);
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
 		memcpy(out + i * CLU_LANES, &column[i], sizeof(four));

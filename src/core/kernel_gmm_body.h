@@ -32,12 +32,6 @@
 typedef double	  quad __attribute__((vector_size(32)));
 typedef long long quad_places __attribute__((vector_size(32)));
 
-#ifdef __clang__
-#define SHUFFLE_QUADS(a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
-#else
-#define SHUFFLE_QUADS(a, b, ...) __builtin_shuffle((a), (b), (quad_places) {__VA_ARGS__})
-#endif
-
 /* Columns j .. j + 4 of a row. */
 INLINE void
 load_quad(const void *row, const int width, int j, quad *out)
@@ -68,13 +62,13 @@ fill_quads(const void *const *row, const int width, int j, const double *shift, 
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
 	{
-		even[i] = SHUFFLE_QUADS(r[2 * i], r[2 * i + 1], 0, 4, 2, 6);
-		odd[i] = SHUFFLE_QUADS(r[2 * i], r[2 * i + 1], 1, 5, 3, 7);
+		even[i] = SHUFFLE(quad_places, r[2 * i], r[2 * i + 1], 0, 4, 2, 6);
+		odd[i] = SHUFFLE(quad_places, r[2 * i], r[2 * i + 1], 1, 5, 3, 7);
 	}
-	column[0] = SHUFFLE_QUADS(even[0], even[1], 0, 1, 4, 5);
-	column[1] = SHUFFLE_QUADS(odd[0], odd[1], 0, 1, 4, 5);
-	column[2] = SHUFFLE_QUADS(even[0], even[1], 2, 3, 6, 7);
-	column[3] = SHUFFLE_QUADS(odd[0], odd[1], 2, 3, 6, 7);
+	column[0] = SHUFFLE(quad_places, even[0], even[1], 0, 1, 4, 5);
+	column[1] = SHUFFLE(quad_places, odd[0], odd[1], 0, 1, 4, 5);
+	column[2] = SHUFFLE(quad_places, even[0], even[1], 2, 3, 6, 7);
+	column[3] = SHUFFLE(quad_places, odd[0], odd[1], 2, 3, 6, 7);
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
 		memcpy(panel + (j + i) * CLU_LANES, &column[i], sizeof(quad));
@@ -189,10 +183,9 @@ factor_rows(const double *difference, int first, const double *factor, const int
 }
 
 /*
- * Responsibilities below 1e-20 of the greatest are made 0: they change nothing and would cost a
- * share in the moments.  Where all of a panel's are far below, they aren't even computed.
+ * Responsibilities below CLU_NEGLIGIBLE of the greatest are made 0: they would cost a share in the
+ * moments.  Where all of a panel's are far below, they aren't even computed.
  */
-#define NEGLIGIBLE 1e-20
 #define FAR_BELOW (-47.0) /* exp of it is less */
 
 /* Sums of squares as they count: what is not a number is as far as can be. */
@@ -496,7 +489,7 @@ add_exponentials(double *restrict term, double *restrict sum)
 		{
 			double *to = sum + lane + v * VD_LANES;
 
-			value[v] = vd_select_less(value[v], vd_set(NEGLIGIBLE), vd_set(0), value[v]);
+			value[v] = vd_select_less(value[v], vd_set(CLU_NEGLIGIBLE), vd_set(0), value[v]);
 			vd_store(term + lane + v * VD_LANES, value[v]);
 			vd_store(to, vd_add(vd_load(to), value[v]));
 		}

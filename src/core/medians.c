@@ -503,8 +503,7 @@ typedef struct walker
 	int				column;
 	const uint32_t *order;
 	size_t			rank;
-	size_t			piece; /* that it is in, and its ranks; at first none */
-	size_t			first, end;
+	size_t			first, end; /* ranks of the piece that it is in; at first none */
 	size_t			steps;
 
 	int		 sign; /* 1 upwards, -1 downwards */
@@ -607,15 +606,15 @@ static bool
 enter(walker *w, size_t rank)
 {
 	clu_ranks *ranks = &w->m->ranks;
+	size_t	   piece = clu_ranks_piece(ranks, w->column, rank);
 
-	w->piece = clu_ranks_piece(ranks, w->column, rank);
-	w->first = clu_ranks_first(ranks, w->column, w->piece);
-	w->end = clu_ranks_first(ranks, w->column, w->piece + 1);
-	if (clu_ranks_sorted(ranks, w->column, w->piece))
+	w->first = clu_ranks_first(ranks, w->column, piece);
+	w->end = clu_ranks_first(ranks, w->column, piece + 1);
+	if (clu_ranks_sorted(ranks, w->column, piece))
 		return true;
 	if (cross_piece(w))
 		return true;
-	clu_ranks_want(ranks, w->column, w->piece);
+	clu_ranks_want(ranks, w->column, piece);
 	return false;
 }
 
