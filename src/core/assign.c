@@ -2,7 +2,7 @@
  * assign.c
  *		The assignment step; what is proven and how, is said in assign.h.
  */
-#include "assign.h"
+#include "pass.h"
 
 #include <float.h>
 #include <math.h>
@@ -10,42 +10,30 @@
 
 #define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
 #define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
-#define LEAST_SURE 0x1p-900		/* squared distances below have lost digits to underflow */
 #define QUEUE_STEP 256			/* points whose gaps are looked at together */
-#define MOST_LISTED 64			/* centres that are left of a point's, see most_listed */
 #define MOST_WIDE 0x1p60		/* a centre farther out, in units of the frame, has no place */
-#define OF_A_POINT 1600			/* what it takes to look along the axes, beside the scores */
-#define OF_A_DISTANCE 640		/* beside its terms */
-#define NARROW_TRIAL 256		/* points that don't tell yet whether their axes pay */
 #define CHECK_PANELS 1024		/* with more coordinates of centres, a panel is worth a check */
 
 /* ---- tables ---- */
 
-static int
-filter_groups(int k)
-{
-	return (k + clu_kernel->filter_group - 1) / clu_kernel->filter_group;
-}
-
 void
 clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
-				  int d, clu_axes *axes, int members)
+				  int d, clu_narrow *narrow, int members)
 {
-	size_t padded = clu_size_product((size_t) filter_groups(k), (size_t) clu_kernel->filter_group);
+	size_t padded =
+		clu_size_product((size_t) clu_filter_groups(k), (size_t) clu_kernel->filter_group);
 	size_t dims = (size_t) d;
-	size_t narrow = axes == NULL || axes->most == 0 ? 0 : (size_t) axes->most + 1;
 
 	assigner->metric = metric;
 	assigner->k = k;
 	assigner->d = d;
-	assigner->axes = axes;
+	assigner->narrow = narrow;
 	CLU_TAKE(arena, assigner->label, n);
 	CLU_TAKE(arena, assigner->gap, n);
 	CLU_TAKE(arena, assigner->packed, clu_packed_size(k, d));
 	CLU_TAKE(arena, assigner->filter_packed, clu_size_product(padded, dims));
 	CLU_TAKE(arena, assigner->half_norm, padded);
 	CLU_TAKE(arena, assigner->way, (size_t) k);
-	CLU_TAKE(arena, assigner->places, clu_size_product(padded, narrow));
 	assigner->members = members;
 	CLU_TAKE(arena, assigner->member, (size_t) members);
 	for (int m = 0; m < members; m++)
@@ -57,9 +45,7 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 		CLU_TAKE(arena, member->panel, dims * CLU_LANES);
 		CLU_TAKE(arena, member->distance, (size_t) k + CLU_GROUP);
 		CLU_TAKE(arena, member->row, dims);
-		CLU_TAKE(arena, member->place_panel, narrow * CLU_LANES);
-		CLU_TAKE(arena, member->along, narrow > 0 ? clu_axes_scratch(axes) : 0);
-		CLU_TAKE(arena, member->list, narrow > 0 ? MOST_LISTED * CLU_LANES : 0);
+		clu_narrow_member_layout(narrow, &member->narrow, arena);
 	}
 }
 
@@ -71,7 +57,7 @@ forget_doubts(clu_assigner *assigner)
 		clu_assign_member *own = &assigner->member[m];
 
 		own->scanned = own->doubtful = 0;
-		own->narrowed = own->listed = own->crowded = 0;
+		own->narrow.narrowed = own->narrow.listed = own->narrow.crowded = 0;
 	}
 }
 
@@ -108,7 +94,7 @@ pack_for_filter(clu_assigner *a, const clu_interrupt *interrupt)
 	float			*packed = a->filter_packed;
 
 	a->largest_norm = 0;
-	for (int group = 0; group < filter_groups(a->k); group++, packed += (size_t) size * a->d)
+	for (int group = 0; group < clu_filter_groups(a->k); group++, packed += (size_t) size * a->d)
 		for (int i = 0; i < size; i++)
 		{
 			int			  c = group * size + i;
@@ -199,40 +185,6 @@ filter_doubts(const clu_assigner *a)
 	return doubtful * 8 > scanned && scanned > 0;
 }
 
-/* Centres as the filter reads them, along the axes. */
-static void
-pack_places(clu_assigner *a, const clu_interrupt *interrupt)
-{
-	const clu_frame	  *frame = a->frame;
-	const clu_axes	  *axes = a->axes;
-	clu_assign_member *own = &a->member[0];
-	int				   size = clu_kernel->filter_group, columns = axes->m + 1;
-
-	memset(a->places, 0,
-		   (size_t) filter_groups(a->k) * (size_t) size * (size_t) columns * sizeof(float));
-	for (int first = 0; first < a->k; first += CLU_LANES)
-	{
-		uint32_t number[CLU_LANES];
-		float	 norm[CLU_LANES];
-		int		 n = CLU_MIN(a->k - first, CLU_LANES);
-
-		for (int i = 0; i < n; i++)
-			number[i] = (uint32_t) i;
-		clu_kernel->filter_panel(a->center + (size_t) first * (size_t) a->d, 8, a->d, number, n,
-								 frame->shift, frame->unit, own->filter_panel, norm);
-		clu_axes_place(axes, own->filter_panel, number, n, own->along, own->place_panel, norm);
-		for (int i = 0; i < n; i++)
-		{
-			int	   c = first + i;
-			float *to = a->places + (size_t) (c / size) * (size_t) (size * columns) + c % size;
-
-			for (int j = 0; j < columns; j++)
-				to[j * size] = own->place_panel[i * columns + j];
-		}
-		clu_check(interrupt);
-	}
-}
-
 void
 clu_assign_prepare(clu_assigner *a, const double *center, const double *previous,
 				   const clu_interrupt *interrupt)
@@ -250,45 +202,17 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 		pack_for_filter(a, interrupt);
 
 	/* numbers far outside of the points' might overflow in the filter, which is no proof */
-	a->narrowed = a->filtered && a->axes != NULL && a->axes->m > 0 && a->largest_norm < MOST_WIDE;
+	a->narrowed = a->filtered && clu_narrow_ready(a->narrow) && a->largest_norm < MOST_WIDE;
 	if (a->narrowed)
-		pack_places(a, interrupt);
+		clu_narrow_pack(a->narrow, &a->member[0].narrow, center, a->k, a->half_norm, a->frame,
+						a->member[0].filter_panel, interrupt);
 	forget_doubts(a);
 }
 
 /* ---- one panel ---- */
 
-typedef struct pass
-{
-	const clu_assigner *a;
-	clu_assign_member  *own;
-	const clu_block	   *block;
-	uint32_t		   *label; /* of the block */
-	float			   *gap;
-	clu_change		   *changes;
-	size_t				changed;
-
-	/* points that the axes left too many centres of */
-	uint32_t crowded[CLU_LANES];
-	int		 waiting;
-} pass;
-
-static void
-settle(pass *p, uint32_t point, uint32_t label, float gap)
-{
-	p->gap[point] = gap;
-	if (p->label[point] == label)
-		return;
-	p->changes[p->changed++] = (clu_change) {point, p->label[point]};
-	p->label[point] = label;
-}
-
-/*
- * The gap between two exact distances.  Their own rounding, (d+3) eps each way, is taken off, so
- * that a positive gap means that the computed distances differ in the same sense.
- */
-static float
-exact_gap(const clu_assigner *a, double least, double second)
+float
+clu_exact_gap(const clu_assigner *a, double least, double second)
 {
 	double slack = 4 * (a->d + 4) * DBL_EPSILON, gap;
 
@@ -304,8 +228,8 @@ exact_gap(const clu_assigner *a, double least, double second)
 	return gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
 }
 
-static void
-settle_exactly(pass *p, uint32_t point)
+void
+clu_settle_exactly(clu_pass *p, uint32_t point)
 {
 	const clu_assigner *a = p->a;
 	const double	   *x = clu_row(p->block->x, p->block->width, point, a->d, p->own->row);
@@ -327,11 +251,11 @@ settle_exactly(pass *p, uint32_t point)
 		else if (distance < second)
 			second = distance;
 	}
-	settle(p, point, label, exact_gap(a, least, second));
+	clu_settle(p, point, label, clu_exact_gap(a, least, second));
 }
 
 static void
-scan_exactly(pass *p, const uint32_t *queue, int n)
+scan_exactly(clu_pass *p, const uint32_t *queue, int n)
 {
 	const clu_assigner *a = p->a;
 	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
@@ -340,13 +264,13 @@ scan_exactly(pass *p, const uint32_t *queue, int n)
 	clu_panel_fill(p->own->panel, p->block->x, p->block->width, a->d, queue, n);
 	clu_kernel->nearest(a->metric, p->own->panel, a->d, a->center, a->k, least, second, index);
 	for (int lane = 0; lane < CLU_LANES; lane++)
-		gap[lane] = exact_gap(a, least[lane], second[lane]);
+		gap[lane] = clu_exact_gap(a, least[lane], second[lane]);
 	for (int lane = 0; lane < n; lane++)
-		settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
+		clu_settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
 }
 
-static void
-scan_filtered(pass *p, const uint32_t *queue, int n)
+void
+clu_scan_filtered(clu_pass *p, const uint32_t *queue, int n)
 {
 	const clu_assigner *a = p->a;
 	const clu_frame	   *frame = a->frame;
@@ -356,225 +280,26 @@ scan_filtered(pass *p, const uint32_t *queue, int n)
 	clu_kernel->filter_panel(p->block->x, p->block->width, a->d, queue, n, frame->shift,
 							 frame->unit, p->own->filter_panel, norm);
 	clu_kernel->filter(p->own->filter_panel, a->d, a->filter_packed, a->half_norm,
-					   filter_groups(a->k), least, second, index);
+					   clu_filter_groups(a->k), least, second, index);
 	clu_kernel->filter_gaps(least, second, norm, a->d, a->largest_norm, gap);
 	p->own->scanned += (size_t) n;
 	for (int lane = 0; lane < n; lane++)
 		if (gap[lane] >= 0)
-			settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
+			clu_settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
 		else
 		{
 			p->own->doubtful++;
-			settle_exactly(p, queue[lane]);
+			clu_settle_exactly(p, queue[lane]);
 		}
 }
 
-/* ---- along the axes ---- */
-
-/* A point, and what is known of it before the list of its centres. */
-typedef struct seeker
-{
-	uint32_t point;
-	uint32_t guess;	   /* a centre */
-	double	 distance; /* from that */
-	double	 norm;	   /* squared, not more than it is */
-	double	 error;	   /* of scores along the axes */
-} seeker;
-
-static double
-distance_from(const pass *p, uint32_t point, uint32_t center)
-{
-	const clu_assigner *a = p->a;
-	size_t				d = (size_t) a->d;
-	const char		   *x = (const char *) p->block->x + point * d * (size_t) p->block->width;
-
-	return clu_kernel->point_squared(x, p->block->width, a->d, a->center + center * d);
-}
-
-/* Find the places of points that are seen for the first time. */
 static void
-place_points(pass *p, const uint32_t *queue, int n)
+scan(clu_pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
 {
-	const clu_assigner *a = p->a;
-	const clu_frame	   *frame = a->frame;
-	const clu_axes	   *axes = a->axes;
-	float			   *norm = axes->norm + p->block->first;
-	float				unused[CLU_LANES];
-	bool				placed = true;
-
-	for (int lane = 0; lane < n; lane++)
-		placed &= norm[queue[lane]] >= 0;
-	if (placed)
-		return;
-	clu_kernel->filter_panel(p->block->x, p->block->width, a->d, queue, n, frame->shift,
-							 frame->unit, p->own->filter_panel, unused);
-	clu_axes_place(axes, p->own->filter_panel, queue, n, p->own->along,
-				   axes->place + p->block->first * (size_t) (axes->m + 1), norm);
-}
-
-/* The centre that a point had or, of one that had none, the most likely one. */
-static void
-guess_centers(pass *p, const uint32_t *queue, int n, uint32_t *guess)
-{
-	const clu_assigner *a = p->a;
-	float				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
-	bool				known = true;
-
-	for (int lane = 0; lane < n; lane++)
-		known &= (guess[lane] = p->label[queue[lane]]) != CLU_NO_LABEL;
-	if (known)
-		return;
-	clu_kernel->filter(p->own->place_panel, a->axes->m + 1, a->places, a->half_norm,
-					   filter_groups(a->k), least, second, index);
-	for (int lane = 0; lane < n; lane++)
-		guess[lane] = (uint32_t) index[lane];
-}
-
-/* Above which score along the axes a centre is not nearer to the point than the one guessed. */
-static float
-limit_of(const pass *p, const seeker *s)
-{
-	double unit = p->a->frame->unit;
-	double score = (s->distance * unit * unit * (1 + 1e-9) - s->norm) / 2 + s->error;
-
-	return (float) (score + fabs(score) * 0x1p-22) + FLT_MIN;
-}
-
-/* The gap between a distance and the least that one beyond the limit can be. */
-static float
-gap_beyond(const pass *p, const seeker *s, double least, float rest)
-{
-	double far = 2 * (rest - s->error) + s->norm;
-	double gap =
-		sqrt(far > 0 ? far : 0) * (1 - 1e-9) - sqrt(least) * p->a->frame->unit * (1 + 1e-9);
-
-	if (!(gap < FLT_MAX / 4))
-		return FLT_MAX / 4;
-	return gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
-}
-
-static void
-settle_listed(pass *p, const seeker *s, const uint32_t *list, int count, float rest)
-{
-	double	 least = s->distance, second = INFINITY;
-	uint32_t label = s->guess;
-	float	 gap;
-
-	for (int i = 0; i < count; i++)
-	{
-		double distance;
-
-		if (list[i] == s->guess)
-			continue;
-		distance = distance_from(p, s->point, list[i]);
-		second = CLU_MIN(second, CLU_MAX(least, distance));
-		if (distance < least)
-		{
-			least = distance;
-			label = list[i];
-		}
-	}
-	gap = gap_beyond(p, s, least, rest);
-	if (second < INFINITY)
-	{
-		float listed = second > LEAST_SURE ? exact_gap(p->a, least, second) : 0;
-
-		if (!(listed > 0))
-		{
-			settle_exactly(p, s->point);
-			return;
-		}
-		gap = CLU_MIN(gap, listed);
-	}
-	settle(p, s->point, label, gap);
-}
-
-/* Points with long lists wait until there is a panel of them. */
-static void
-scan_crowded(pass *p)
-{
-	if (p->waiting > 0)
-		scan_filtered(p, p->crowded, p->waiting);
-	p->waiting = 0;
-}
-
-/* With more centres left, it's as well to have the filter look at all of them. */
-static int
-most_listed(int k)
-{
-	return CLU_MIN(k / 16, MOST_LISTED);
-}
-
-/*
- * Whether looking along the axes first is cheaper in this pass than the filter alone, in units of
- * a term of a score: with the centres as they are, of the points so far.
- */
-static bool
-narrowing_pays(const clu_assigner *a, const clu_assign_member *own)
-{
-	double points = (double) own->narrowed, listed = (double) own->listed;
-	double scores = points * a->k * (a->axes->m + 1) * 1.2 + (double) own->crowded * a->k * a->d;
-	double distances = points * OF_A_POINT + (points + listed) * (5 * a->d + OF_A_DISTANCE);
-
-	return own->narrowed < NARROW_TRIAL || scores + distances < points * a->k * a->d * 0.8;
-}
-
-static void
-scan_narrowed(pass *p, const uint32_t *queue, int n)
-{
-	const clu_assigner *a = p->a;
-	const clu_axes	   *axes = a->axes;
-	size_t				columns = (size_t) axes->m + 1;
-	uint32_t			guess[CLU_LANES];
-	seeker				seekers[CLU_LANES];
-	float				limit[CLU_LANES], rest[CLU_LANES];
-	int					count[CLU_LANES], most = most_listed(a->k);
-
-	place_points(p, queue, n);
-	clu_kernel->filter_panel(axes->place + p->block->first * columns, 4, (int) columns, queue, n,
-							 axes->origin, 1, p->own->place_panel, rest);
-	guess_centers(p, queue, n, guess);
-	for (int lane = 0; lane < CLU_LANES; lane++)
-	{
-		double norm;
-
-		limit[lane] = -INFINITY;
-		if (lane >= n)
-			continue;
-		norm = axes->norm[p->block->first + queue[lane]];
-		seekers[lane] = (seeker) {
-			.point = queue[lane],
-			.guess = guess[lane],
-			.distance = distance_from(p, queue[lane], guess[lane]),
-			.norm = norm * (1 - 4 * FLT_EPSILON),
-			.error = clu_axes_error(axes, sqrt(norm) * (1 + 1e-6) + 0x1p-70, a->largest_norm)};
-		limit[lane] = limit_of(p, &seekers[lane]);
-	}
-	clu_kernel->filter_list(p->own->place_panel, (int) columns, a->places, a->half_norm,
-							filter_groups(a->k), limit, most, rest, p->own->list, count);
-	p->own->narrowed += (size_t) n;
-	for (int lane = 0; lane < n; lane++)
-	{
-		if (count[lane] <= most)
-		{
-			p->own->listed += (size_t) count[lane];
-			settle_listed(p, &seekers[lane], p->own->list + lane * most, count[lane], rest[lane]);
-			continue;
-		}
-		p->own->crowded++;
-		p->crowded[p->waiting++] = queue[lane];
-		if (p->waiting == CLU_LANES)
-			scan_crowded(p);
-	}
-}
-
-static void
-scan(pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
-{
-	if (p->a->narrowed && narrowing_pays(p->a, p->own))
-		scan_narrowed(p, queue, n);
+	if (p->a->narrowed && clu_narrowing_pays(p->a, &p->own->narrow))
+		clu_scan_narrowed(p, queue, n);
 	else if (p->a->filtered)
-		scan_filtered(p, queue, n);
+		clu_scan_filtered(p, queue, n);
 	else
 		scan_exactly(p, queue, n);
 	if ((size_t) p->a->k * (size_t) p->a->d > CHECK_PANELS)
@@ -586,7 +311,7 @@ scan(pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
  * branch depends on a gap: early in a fit, and late, it could be foreseen, but not in between.
  */
 static int
-queue_points(pass *p, uint32_t *restrict queue, int queued, size_t first, size_t end)
+queue_points(clu_pass *p, uint32_t *restrict queue, int queued, size_t first, size_t end)
 {
 	const clu_assigner *a = p->a;
 	const uint32_t *restrict label = p->label;
@@ -612,7 +337,7 @@ size_t
 clu_assign_block(clu_assigner *a, int member, const clu_block *block, clu_change *changes,
 				 const clu_interrupt *interrupt)
 {
-	pass	 p = {.a = a,
+	clu_pass p = {.a = a,
 				  .own = &a->member[member],
 				  .block = block,
 				  .label = a->label + block->first,
@@ -633,7 +358,7 @@ clu_assign_block(clu_assigner *a, int member, const clu_block *block, clu_change
 	}
 	if (queued > 0)
 		scan(&p, queue, queued, interrupt);
-	scan_crowded(&p);
+	clu_scan_crowded(&p);
 	return p.changed;
 }
 

@@ -14,8 +14,9 @@
  *    the second by more than 2e the label is proven; the few other points are computed exactly.
  *    The trap of the expansion, cancellation far from the origin, costs time here, never a label.
  *
- * 2. The axes.  Where there are many dimensions and centres, scores are first bounded along a few
- *    axes (axes.h).  Only for the centres that this leaves, distances are computed.
+ * 2. Narrowing.  Where there are many dimensions and centres, scores are first bounded by what is
+ *    cheaper than they are (narrow.h).  Only for the centres that this leaves, distances are
+ *    computed.
  *
  * 3. The gap.  For each point a lower bound on how much farther its second nearest centre is than
  *    its nearest.  When the centres move, the gap shrinks by at most the way of its own centre
@@ -28,9 +29,9 @@
 #ifndef CLU_ASSIGN_H
 #define CLU_ASSIGN_H
 
-#include "axes.h"
 #include "frame.h"
 #include "kernel.h"
+#include "narrow.h"
 #include "points.h"
 
 #define CLU_NO_LABEL UINT32_MAX
@@ -41,9 +42,6 @@ typedef struct clu_assign_member
 	/* of one pass, to choose the way of the next */
 	size_t scanned;
 	size_t doubtful; /* points that the filter could not decide */
-	size_t narrowed; /* points that were looked at along the axes */
-	size_t listed;	 /* centres that were left of them */
-	size_t crowded;	 /* points of which too many were left */
 
 	/* scratch for one panel */
 	float  *filter_panel;
@@ -51,10 +49,7 @@ typedef struct clu_assign_member
 	double *distance; /* k, padded */
 	double *row;
 
-	/* the same for points along the axes */
-	float	 *place_panel;
-	float	 *along;
-	uint32_t *list;
+	clu_narrow_member narrow;
 } clu_assign_member;
 
 typedef struct clu_assigner
@@ -63,7 +58,7 @@ typedef struct clu_assigner
 	int				 k;
 	int				 d;
 	const clu_frame *frame;
-	clu_axes		*axes; /* NULL: none are used */
+	clu_narrow		*narrow;
 
 	/* per point */
 	uint32_t *label;
@@ -78,8 +73,7 @@ typedef struct clu_assigner
 	float		 *way;			/* what a gap shrinks by, per label */
 	bool		  gaps_known;
 	bool		  filtered; /* the filter is worth its while */
-	float		 *places;	/* as filter_packed, along the axes */
-	bool		  narrowed; /* the axes may be worth their while */
+	bool		  narrowed; /* bounds may be worth their while */
 
 	/* one for every member of the team */
 	int				   members;
@@ -92,9 +86,9 @@ typedef struct clu_change
 	uint32_t from;	/* the label it had, or CLU_NO_LABEL */
 } clu_change;
 
-/* axes: laid out, or NULL. */
+/* narrow: laid out. */
 void clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
-					   int d, clu_axes *axes, int members);
+					   int d, clu_narrow *narrow, int members);
 
 /* Forget all labels. */
 void clu_assign_reset(clu_assigner *assigner, size_t n);

@@ -19,8 +19,8 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 
 	hard->metric = metric;
 	clu_frame_layout(&hard->frame, arena, d, clu_team_members(fit->team));
-	clu_axes_layout(&hard->axes, arena, n, metric == CLU_SQUARED ? k : 0, d);
-	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, &hard->axes,
+	clu_narrow_layout(&hard->narrow, arena, n, metric == CLU_SQUARED ? k : 0, d);
+	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, &hard->narrow,
 					  clu_team_members(fit->team));
 	clu_seed_layout(&hard->seeder, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_coreset_layout(&hard->coreset, arena, metric, fit->points, k);
@@ -52,8 +52,8 @@ clu_hard_begin(clu_fit *fit)
 
 	clu_frame_measure(&hard->frame, fit->points, fit->team, fit->interrupt);
 	hard->assigner.frame = &hard->frame;
-	clu_axes_find(&hard->axes, fit->points, hard->frame.shift, hard->frame.unit, own->filter_panel,
-				  own->along, fit->interrupt);
+	clu_narrow_begin(&hard->narrow, &own->narrow, fit->points, &hard->frame, own->filter_panel,
+					 fit->interrupt);
 	fit->objective_power = hard->metric == CLU_SQUARED ? 2 : 1;
 }
 

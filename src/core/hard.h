@@ -33,7 +33,7 @@ typedef struct clu_hard
 {
 	clu_metric	 metric;
 	clu_frame	 frame;
-	clu_axes	 axes;
+	clu_narrow	 narrow;
 	clu_assigner assigner;
 	clu_seeder	 seeder;
 	clu_coreset	 coreset; /* that it looks at */

@@ -10,6 +10,7 @@
 #include "points.h"
 
 static const clu_kernels *const all_kernels[] = {
+	&clu_kernels_avx512vnni,
 	&clu_kernels_avx512,
 	&clu_kernels_avx2,
 	&clu_kernels_base,

@@ -44,6 +44,21 @@ typedef struct clu_sided
 	int64_t		 *below_hi, *below_lo; /* weight of those below */
 } clu_sided;
 
+/* What coarse.h makes of centres, padded to whole groups of filter_group. */
+typedef struct clu_coarse_centers
+{
+	const int8_t  *packed; /* [group][quad of columns][filter_group][4] */
+	const int32_t *start;  /* makes up for the 128 that points have been raised by */
+	const float	  *scale, *half_norm, *length, *loss;
+} clu_coarse_centers;
+
+/* And of 32 points. */
+typedef struct clu_coarse_panel
+{
+	uint8_t *place; /* [quad of columns][32][4] */
+	float	 scale[CLU_LANES], loss[CLU_LANES], reach[CLU_LANES];
+} clu_coarse_panel;
+
 typedef struct clu_kernels
 {
 	const char *name;
@@ -87,6 +102,18 @@ typedef struct clu_kernels
 	void (*filter_list)(const float *panel, int d, const float *packed, const float *half_norm,
 						int groups, float *limit, int most, float *rest, uint32_t *list,
 						int *count);
+
+	/*
+	 * Bounds of scores from small integers, as coarse.h has them; all NULL where the CPU has no
+	 * dot products of bytes.  First, the quads of 32 rows of bytes, whose length is a multiple
+	 * of 16, to a panel.  Then what filter_list does, and the centre with the least bound.
+	 */
+	void (*coarse_panel)(const uint8_t *const *row, int quads, uint8_t *place);
+	void (*coarse_list)(const clu_coarse_panel *panel, int quads, const clu_coarse_centers *centers,
+						int groups, float *limit, int most, float *rest, uint32_t *list,
+						int *count);
+	void (*coarse_nearest)(const clu_coarse_panel *panel, int quads,
+						   const clu_coarse_centers *centers, int groups, float *index);
 
 	/*
 	 * The two least distances to k centres (k * d, row after row) and the index of the least;
@@ -209,6 +236,7 @@ typedef struct clu_kernels
 extern const clu_kernels clu_kernels_base;
 extern const clu_kernels clu_kernels_avx2;
 extern const clu_kernels clu_kernels_avx512;
+extern const clu_kernels clu_kernels_avx512vnni;
 
 /* The ones in use: the best that this CPU and its operating system can run. */
 extern const clu_kernels *clu_kernel;

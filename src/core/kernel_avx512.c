@@ -1,6 +1,6 @@
 /*
  * kernel_avx512.c
- *		The kernels for x86-64 with AVX-512.
+ *		The kernels for x86-64 with AVX-512, without and with its dot products of bytes (VNNI).
  */
 #include "kernel.h"
 
@@ -105,6 +105,44 @@ available(void)
 		   __builtin_cpu_supports("avx512vl");
 }
 
+/* ---- the same with dot products of bytes ---- */
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx512vnni,fma"))), \
+							 apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl,avx512vnni,fma")
+#endif
+
+typedef __m512i vi;
+
+#define vi_load(p) _mm512_loadu_si512(p)
+#define vi_set(x) _mm512_set1_epi32(x)
+#define vi_dot(sum, a, b) _mm512_dpbusd_epi32((sum), (a), (b))
+#define vf_scaled(whole, scale) _mm512_mul_ps(_mm512_cvtepi32_ps(whole), (scale))
+
+#include "kernel_coarse_body.h"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+static bool
+vnni_available(void)
+{
+	return available() && __builtin_cpu_supports("avx512vnni");
+}
+
+const clu_kernels clu_kernels_avx512vnni = {.name = "avx512vnni",
+											.available = vnni_available,
+											.coarse_panel = coarse_panel,
+											.coarse_list = coarse_list,
+											.coarse_nearest = coarse_nearest,
+											KERNEL_FUNCTIONS};
+
 #else
 
 static bool
@@ -114,5 +152,6 @@ available(void)
 }
 
 const clu_kernels clu_kernels_avx512 = {.name = "avx512", .available = available};
+const clu_kernels clu_kernels_avx512vnni = {.name = "avx512vnni", .available = available};
 
 #endif

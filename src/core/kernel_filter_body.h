@@ -34,15 +34,15 @@ center_floats(const float *restrict x, const double *restrict shift, double unit
 		out[j] = (float) ((x[j] - shift[j]) * unit);
 }
 
-/* Four columns of four rows: four lanes of the panel. */
+/* Sixteen bytes of four rows, four bytes to a column: four lanes of the panel. */
 INLINE void
-transpose_four(float (*rows)[STRIP], int j, float *out)
+transpose_four(const void *const *row, void *panel)
 {
 	four r[4], low[2], high[2], column[4];
 
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		memcpy(&r[i], rows[i] + j, sizeof(four));
+		memcpy(&r[i], row[i], sizeof(four));
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
 	{
@@ -55,7 +55,7 @@ transpose_four(float (*rows)[STRIP], int j, float *out)
 	column[3] = SHUFFLE(four_places, high[0], high[1], 2, 6, 3, 7);
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		memcpy(out + i * CLU_LANES, &column[i], sizeof(four));
+		memcpy((float *) panel + i * CLU_LANES, &column[i], sizeof(four));
 }
 
 /* Four lanes of n columns of the panel, from four rows. */
@@ -73,7 +73,11 @@ fill_four(const void *x, const int width, const size_t *start, int n, const doub
 		else
 			center_floats((const float *) x + start[i], shift, unit, n, strip[i]);
 	for (; j + 4 <= n; j += 4)
-		transpose_four(strip, j, panel + j * CLU_LANES);
+	{
+		const void *row[] = {strip[0] + j, strip[1] + j, strip[2] + j, strip[3] + j};
+
+		transpose_four(row, panel + j * CLU_LANES);
+	}
 	for (; j < n; j++)
 		for (int i = 0; i < 4; i++)
 			panel[j * CLU_LANES + i] = strip[i][j];
@@ -291,13 +295,13 @@ list_center(vf score, int c, float *limit, int most, float *rest, uint32_t *list
 	}
 }
 
+/* The centres of a group, by the scores of two vectors of points. */
 INLINE void
-listed_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
-			 float *limit, int most, float *rest, uint32_t *list, int *count)
+list_group(vf (*score)[PAIR], int first, float *limit, int most, float *rest, uint32_t *list,
+		   int *count)
 {
-	vf score[FILTER_GROUP][PAIR], low[PAIR];
+	vf low[PAIR];
 
-	group_scores(panel, d, packed, half_norm, score);
 #pragma GCC unroll 2
 	for (int p = 0; p < PAIR; p++)
 	{
@@ -323,20 +327,31 @@ listed_group(const float *panel, int d, const float *packed, const float *half_n
 	}
 }
 
-static void
-filter_list(const float *panel, int d, const float *packed, const float *half_norm, int groups,
-			float *limit, int most, float *rest, uint32_t *list, int *count)
+INLINE void
+begin_lists(float *rest, int *count)
 {
 	for (int lane = 0; lane < CLU_LANES; lane++)
 	{
 		rest[lane] = INFINITY;
 		count[lane] = 0;
 	}
+}
+
+static void
+filter_list(const float *panel, int d, const float *packed, const float *half_norm, int groups,
+			float *limit, int most, float *rest, uint32_t *list, int *count)
+{
+	begin_lists(rest, count);
 	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
 		for (int group = 0; group < groups; group++)
-			listed_group(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
-						 half_norm + group * FILTER_GROUP, group * FILTER_GROUP, limit + lane, most,
-						 rest + lane, list + (size_t) lane * (size_t) most, count + lane);
+		{
+			vf score[FILTER_GROUP][PAIR];
+
+			group_scores(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
+						 half_norm + group * FILTER_GROUP, score);
+			list_group(score, group * FILTER_GROUP, limit + lane, most, rest + lane,
+					   list + (size_t) lane * (size_t) most, count + lane);
+		}
 }
 
 /* ---- proofs ---- */

@@ -33,8 +33,8 @@ check_instruction_set(char **name, void **extra, GucSource source)
 	(void) source;
 	if (is_best(*name) || clu_kernel_can(*name))
 		return true;
-	GUC_check_errdetail(
-		"It may be \"base\", \"avx2\" or \"avx512\", where the CPU can, or \"best\".");
+	GUC_check_errdetail("It may be \"base\", \"avx2\", \"avx512\" or \"avx512vnni\", where the CPU "
+						"can, or \"best\".");
 	return false;
 }
 

@@ -17,6 +17,7 @@ my @settings = (
 	[ 'without vectors, in one process', '-c clustering.instruction_set=base -c max_parallel_workers_per_gather=0' ],
 	[ 'AVX2, parallel plans', "-c clustering.instruction_set=avx2 $parallel" ],
 	[ 'AVX-512', '-c clustering.instruction_set=avx512' ],
+	[ 'AVX-512 with products of bytes', '-c clustering.instruction_set=avx512vnni' ],
 	[ 'little memory', '-c work_mem=64kB' ],
 	[ 'workers, without vectors', '-c clustering.instruction_set=base -c clustering.max_parallel_workers=3' ],
 	[ 'workers, little memory', '-c clustering.max_parallel_workers=2 -c work_mem=64kB' ],

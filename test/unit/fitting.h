@@ -309,9 +309,9 @@ same_models(const fitted *a, const fitted *b)
 
 /* ---- kernels ---- */
 
-static const char *const kernel_names[] = {"base", "avx2", "avx512"};
+static const char *const kernel_names[] = {"base", "avx2", "avx512", "avx512vnni"};
 
-#define KERNELS 3
+#define KERNELS 4
 
 /* Whether this machine has it, and from now on uses it. */
 static inline bool

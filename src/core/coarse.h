@@ -1,0 +1,79 @@
+/*
+ * coarse.h
+ *		Points and centres in small integers: what most centres are ruled out by.
+ *
+ * Many CPUs multiply and add bytes four times as fast as floats.  About the shift of the frame and
+ * in its unit, let a point be x = s q + e: q are whole numbers of at most 127, s is a scale of its
+ * own, and e is what rounding leaves; and a centre c = s' q' + e'.  Then
+ *		x.c = s s' q.q' + e.c + s q.e',
+ * and by Cauchy and Schwarz
+ *		|c|^2/2 - s s' q.q' - |e| |c| - (|x| + |e|) |e'|
+ * is not above the score |c|^2/2 - x.c of the filter (assign.h).  A centre whose bound lies above
+ * the score of another is not the nearest.  One or two centres are left of hundreds, whatever the
+ * points are like: that |e| is small, half a percent of |x|, takes no structure.
+ *
+ * q.q' is exact.  The bound's own rounding, of eight operations with floats on terms that together
+ * are at most 7 (|c|^2/2 + |x| |c|) since |e| <= |x| and |e'| <= |c|, is less than twice the error
+ * that the filter is allowed (clu_filter_error) from 32 dimensions on, which covers that of the
+ * centred coordinates as well.
+ *
+ * The kernels multiply unsigned bytes by signed ones: to the whole numbers of points 128 is added,
+ * and what that adds to a sum of products is taken off at its start.
+ */
+#ifndef CLU_COARSE_H
+#define CLU_COARSE_H
+
+#include "frame.h"
+#include "kernel.h"
+
+/* What is known of a point beside its whole numbers. */
+typedef struct clu_grain
+{
+	float scale;
+	float loss; /* |e|, not less than it is */
+	float norm; /* |x|^2; negative where the point hasn't been looked at yet */
+} clu_grain;
+
+typedef struct clu_coarse
+{
+	int	   k;
+	int	   d;
+	size_t stride; /* bytes of a point, padded; 0: not worth its while */
+
+	/* of the points */
+	uint8_t	  *place;
+	clu_grain *grain;
+
+	/* of the centres: what centers points to */
+	int8_t			  *packed;
+	int32_t			  *start;
+	float			  *scale, *length, *loss;
+	uint8_t			  *row; /* one of them, on its way */
+	clu_coarse_centers centers;
+} clu_coarse;
+
+/* Without memory where it would not be worth its while, or where the kernels can't. */
+void clu_coarse_layout(clu_coarse *coarse, clu_arena *arena, size_t n, int k, int d);
+
+/* Forget all points. */
+void clu_coarse_reset(clu_coarse *coarse, size_t n);
+
+/*
+ * Look at new centres, half of whose squared norms the filter knows already.  scratch: the bytes
+ * of a point as floats.
+ */
+void clu_coarse_pack(clu_coarse *coarse, const double *center, const float *half_norm,
+					 const clu_frame *frame, float *scratch, const clu_interrupt *interrupt);
+
+/* Look at a point, by its number and its values. */
+void clu_coarse_place(clu_coarse *coarse, size_t point, const double *x, const clu_frame *frame,
+					  float *scratch);
+
+/* Up to 32 points as a panel; missing lanes repeat the first. */
+void clu_coarse_fill(const clu_coarse *coarse, size_t first, const uint32_t *point, int n,
+					 clu_coarse_panel *panel);
+
+/* What a bound may be wrong by, for a point of that length. */
+double clu_coarse_error(const clu_coarse *coarse, double length, double widest);
+
+#endif
