@@ -204,7 +204,7 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	/* numbers far outside of the points' might overflow in the filter, which is no proof */
 	a->narrowed = a->filtered && clu_narrow_ready(a->narrow) && a->largest_norm < MOST_WIDE;
 	if (a->narrowed)
-		clu_narrow_pack(a->narrow, &a->member[0].narrow, center, a->k, a->half_norm, a->frame,
+		clu_narrow_pack(a->narrow, &a->member[0].narrow, center, a->k, a->frame,
 						a->member[0].filter_panel, interrupt);
 	forget_doubts(a);
 }

@@ -41,20 +41,14 @@ distance_from(const clu_pass *p, uint32_t point, uint32_t center)
 
 /* ---- panels of bounds ---- */
 
-/* Points that are seen for the first time are looked at. */
 static void
 see_in_small_integers(clu_pass *p, const uint32_t *queue, int n)
 {
 	const clu_assigner *a = p->a;
-	clu_coarse		   *coarse = &a->narrow->coarse;
 	const clu_block	   *block = p->block;
 
-	for (int lane = 0; lane < n; lane++)
-		if (coarse->grain[block->first + queue[lane]].norm < 0)
-			clu_coarse_place(coarse, block->first + queue[lane],
-							 clu_row(block->x, block->width, queue[lane], a->d, p->own->row),
-							 a->frame, p->own->filter_panel);
-	clu_coarse_fill(coarse, block->first, queue, n, &p->own->narrow.coarse);
+	clu_coarse_fill(&a->narrow->coarse, block->x, block->width, block->first, queue, n, a->frame,
+					p->own->row, p->own->filter_panel, &p->own->narrow.coarse);
 }
 
 static void
@@ -100,7 +94,7 @@ find_nearest(const clu_pass *p, float *index)
 
 	if (is_coarse(a))
 		clu_kernel->coarse_nearest(&own->coarse, (int) (narrow->coarse.stride / 4),
-								   &narrow->coarse.centers, clu_filter_groups(a->k), index);
+								   &narrow->set.centers, clu_filter_groups(a->k), index);
 	else
 		clu_kernel->filter(own->place_panel, narrow->axes.m + 1, narrow->places, a->half_norm,
 						   clu_filter_groups(a->k), least, second, index);
@@ -116,7 +110,7 @@ list_centers(const clu_pass *p, float *limit, int most, float *rest, int *count)
 
 	if (is_coarse(a))
 		clu_kernel->coarse_list(&own->coarse, (int) (narrow->coarse.stride / 4),
-								&narrow->coarse.centers, clu_filter_groups(a->k), limit, most, rest,
+								&narrow->set.centers, clu_filter_groups(a->k), limit, most, rest,
 								own->list, count);
 	else
 		clu_kernel->filter_list(own->place_panel, narrow->axes.m + 1, narrow->places, a->half_norm,
@@ -157,16 +151,6 @@ seek(const clu_pass *p, uint32_t point, uint32_t guess)
 					 .error = is_coarse(a)
 								  ? clu_coarse_error(&narrow->coarse, length, a->largest_norm)
 								  : clu_axes_error(&narrow->axes, length, a->largest_norm)};
-}
-
-/* Above which bound a centre is not nearer to the point than the one guessed. */
-static float
-limit_of(const clu_pass *p, const seeker *s)
-{
-	double unit = p->a->frame->unit;
-	double score = (s->distance * unit * unit * (1 + 1e-9) - s->norm) / 2 + s->error;
-
-	return (float) (score + fabs(score) * 0x1p-22) + FLT_MIN;
 }
 
 /* The gap between a distance and the least that one beyond the limit can be. */
@@ -269,7 +253,8 @@ clu_scan_narrowed(clu_pass *p, const uint32_t *queue, int n)
 	for (int lane = 0; lane < n; lane++)
 	{
 		seekers[lane] = seek(p, queue[lane], guess[lane]);
-		limit[lane] = limit_of(p, &seekers[lane]);
+		limit[lane] = clu_bound_limit(seekers[lane].distance, p->a->frame->unit, seekers[lane].norm,
+									  seekers[lane].error);
 	}
 	for (int lane = n; lane < CLU_LANES; lane++)
 		limit[lane] = -INFINITY;

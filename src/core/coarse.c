@@ -42,19 +42,33 @@ is_worth_it(int k, int d)
 void
 clu_coarse_layout(clu_coarse *coarse, clu_arena *arena, size_t n, int k, int d)
 {
-	size_t centers = is_worth_it(k, d) ? padded_centers(k) : 0;
-
-	coarse->k = k;
 	coarse->d = d;
-	coarse->stride = centers > 0 ? padded_columns(d) : 0;
+	coarse->stride = is_worth_it(k, d) ? padded_columns(d) : 0;
 	CLU_TAKE(arena, coarse->place, clu_size_product(n, coarse->stride));
-	CLU_TAKE(arena, coarse->grain, centers > 0 ? n : 0);
-	CLU_TAKE(arena, coarse->packed, clu_size_product(centers, coarse->stride));
-	CLU_TAKE(arena, coarse->start, centers);
-	CLU_TAKE(arena, coarse->scale, centers);
-	CLU_TAKE(arena, coarse->length, centers);
-	CLU_TAKE(arena, coarse->loss, centers);
-	CLU_TAKE(arena, coarse->row, coarse->stride);
+	CLU_TAKE(arena, coarse->grain, coarse->stride > 0 ? n : 0);
+}
+
+void
+clu_coarse_set_layout(clu_coarse_set *set, clu_arena *arena, const clu_coarse *coarse, int k)
+{
+	size_t centers = coarse->stride > 0 ? padded_centers(k) : 0;
+
+	set->k = k;
+	set->d = coarse->d;
+	set->stride = coarse->stride;
+	CLU_TAKE(arena, set->packed, clu_size_product(centers, set->stride));
+	CLU_TAKE(arena, set->start, centers);
+	CLU_TAKE(arena, set->scale, centers);
+	CLU_TAKE(arena, set->half_norm, centers);
+	CLU_TAKE(arena, set->length, centers);
+	CLU_TAKE(arena, set->loss, centers);
+	CLU_TAKE(arena, set->row, set->stride);
+}
+
+void
+clu_coarse_panel_layout(clu_coarse_panel *panel, clu_arena *arena, const clu_coarse *coarse)
+{
+	CLU_TAKE(arena, panel->place, coarse->stride * CLU_LANES);
 }
 
 void
@@ -154,9 +168,10 @@ make_coarse(const float *x, size_t n, double norm, uint8_t *out, float *scale, f
 
 /* ---- points ---- */
 
-void
-clu_coarse_place(clu_coarse *coarse, size_t point, const double *x, const clu_frame *frame,
-				 float *scratch)
+/* Look at a point. */
+static void
+place_point(clu_coarse *coarse, size_t point, const double *x, const clu_frame *frame,
+			float *scratch)
 {
 	clu_grain *grain = &coarse->grain[point];
 	double	   norm;
@@ -169,22 +184,25 @@ clu_coarse_place(clu_coarse *coarse, size_t point, const double *x, const clu_fr
 }
 
 void
-clu_coarse_fill(const clu_coarse *coarse, size_t first, const uint32_t *point, int n,
-				clu_coarse_panel *panel)
+clu_coarse_fill(clu_coarse *coarse, const void *x, int width, size_t first, const uint32_t *point,
+				int n, const clu_frame *frame, double *row, float *scratch, clu_coarse_panel *panel)
 {
-	const uint8_t *row[CLU_LANES];
+	const uint8_t *place[CLU_LANES];
 
 	for (int lane = 0; lane < CLU_LANES; lane++)
 	{
-		size_t			 at = first + point[lane < n ? lane : 0];
-		const clu_grain *grain = &coarse->grain[at];
+		uint32_t		 from = point[lane < n ? lane : 0];
+		const clu_grain *grain = &coarse->grain[first + from];
 
-		row[lane] = coarse->place + at * coarse->stride;
+		if (grain->norm < 0)
+			place_point(coarse, first + from, clu_row(x, width, from, coarse->d, row), frame,
+						scratch);
+		place[lane] = coarse->place + (first + from) * coarse->stride;
 		panel->scale[lane] = grain->scale;
 		panel->loss[lane] = grain->loss;
 		panel->reach[lane] = (float) (sqrt(grain->norm) * (1 + 1e-6)) + grain->loss;
 	}
-	clu_kernel->coarse_panel(row, (int) (coarse->stride / 4), panel->place);
+	clu_kernel->coarse_panel(place, (int) (coarse->stride / 4), panel->place);
 }
 
 /* ---- centres ---- */
@@ -206,40 +224,45 @@ pack_row(const uint8_t *raised, size_t columns, size_t group, int8_t *packed)
 }
 
 static void
-pack_center(clu_coarse *coarse, size_t c, const double *center, const clu_frame *frame,
+pack_center(clu_coarse_set *set, size_t c, const double *center, const clu_frame *frame,
 			float *scratch)
 {
-	size_t columns = coarse->stride, group = (size_t) clu_kernel->filter_group;
+	size_t columns = set->stride, group = (size_t) clu_kernel->filter_group;
 	size_t at = c / group * group * columns + c % group * 4;
-	double norm;
+	double norm, length;
 
-	center_row(center, frame, coarse->d, columns, scratch);
+	center_row(center, frame, set->d, columns, scratch);
 	norm = squared_norm(scratch, columns);
-	make_coarse(scratch, columns, norm, coarse->row, &coarse->scale[c], &coarse->loss[c]);
-	coarse->length[c] = (float) (sqrt(norm) * (1 + 1e-6)) + FLT_MIN;
-	coarse->start[c] = -RAISED * pack_row(coarse->row, columns, group, coarse->packed + at);
+	length = sqrt(norm) * (1 + 1e-6);
+	make_coarse(scratch, columns, norm, set->row, &set->scale[c], &set->loss[c]);
+	set->half_norm[c] = (float) (norm / 2);
+	set->length[c] = (float) length + FLT_MIN;
+	set->start[c] = -RAISED * pack_row(set->row, columns, group, set->packed + at);
+	set->widest = fmax(set->widest, length);
 }
 
-/* Those that fill up the last group are infinitely far by their norm. */
+/* Those that fill up the last group are infinitely far. */
 void
-clu_coarse_pack(clu_coarse *coarse, const double *center, const float *half_norm,
-				const clu_frame *frame, float *scratch, const clu_interrupt *interrupt)
+clu_coarse_pack(clu_coarse_set *set, const double *center, const clu_frame *frame, float *scratch,
+				const clu_interrupt *interrupt)
 {
-	size_t k = (size_t) coarse->k, d = (size_t) coarse->d, padded = padded_centers(coarse->k);
+	size_t k = (size_t) set->k, d = (size_t) set->d, padded = padded_centers(set->k);
 
-	memset(coarse->packed, 0, padded * coarse->stride);
+	memset(set->packed, 0, padded * set->stride);
+	set->widest = 0;
 	for (size_t c = 0; c < k; c++)
 	{
-		pack_center(coarse, c, center + c * d, frame, scratch);
-		clu_check_row(interrupt, c, coarse->d);
+		pack_center(set, c, center + c * d, frame, scratch);
+		clu_check_row(interrupt, c, set->d);
 	}
 	for (size_t c = k; c < padded; c++)
 	{
-		coarse->start[c] = 0;
-		coarse->scale[c] = coarse->length[c] = coarse->loss[c] = 0;
+		set->start[c] = 0;
+		set->scale[c] = set->length[c] = set->loss[c] = 0;
+		set->half_norm[c] = INFINITY;
 	}
-	coarse->centers = (clu_coarse_centers) {coarse->packed, coarse->start,	coarse->scale,
-											half_norm,		coarse->length, coarse->loss};
+	set->centers = (clu_coarse_centers) {set->packed,	 set->start,  set->scale,
+										 set->half_norm, set->length, set->loss};
 }
 
 double

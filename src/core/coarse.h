@@ -34,44 +34,52 @@ typedef struct clu_grain
 	float norm; /* |x|^2; negative where the point hasn't been looked at yet */
 } clu_grain;
 
+/* Points. */
 typedef struct clu_coarse
 {
-	int	   k;
-	int	   d;
-	size_t stride; /* bytes of a point, padded; 0: not worth its while */
-
-	/* of the points */
+	int		   d;
+	size_t	   stride; /* bytes of a point, padded; 0: not worth its while */
 	uint8_t	  *place;
 	clu_grain *grain;
-
-	/* of the centres: what centers points to */
-	int8_t			  *packed;
-	int32_t			  *start;
-	float			  *scale, *length, *loss;
-	uint8_t			  *row; /* one of them, on its way */
-	clu_coarse_centers centers;
 } clu_coarse;
+
+/* Centres. */
+typedef struct clu_coarse_set
+{
+	int				   k;
+	int				   d;
+	size_t			   stride;
+	clu_coarse_centers centers; /* what the kernels read */
+	double			   widest;	/* the greatest of their lengths, or a little more */
+
+	/* the memory behind it */
+	int8_t	*packed;
+	int32_t *start;
+	float	*scale, *half_norm, *length, *loss;
+	uint8_t *row; /* one of them, on its way */
+} clu_coarse_set;
 
 /* Without memory where it would not be worth its while, or where the kernels can't. */
 void clu_coarse_layout(clu_coarse *coarse, clu_arena *arena, size_t n, int k, int d);
 
-/* Forget all points. */
+/* For so many centres at a time, if the points have memory. */
+void clu_coarse_set_layout(clu_coarse_set *set, clu_arena *arena, const clu_coarse *coarse, int k);
+void clu_coarse_panel_layout(clu_coarse_panel *panel, clu_arena *arena, const clu_coarse *coarse);
+
+/* Forget the points. */
 void clu_coarse_reset(clu_coarse *coarse, size_t n);
 
+/* Look at new centres.  scratch: a point's bytes as floats. */
+void clu_coarse_pack(clu_coarse_set *set, const double *center, const clu_frame *frame,
+					 float *scratch, const clu_interrupt *interrupt);
+
 /*
- * Look at new centres, half of whose squared norms the filter knows already.  scratch: the bytes
- * of a point as floats.
+ * Up to 32 of the points that begin at x, whose numbers are first and on, as a panel; missing lanes repeat
+ * the first.  Those that are seen for the first time are looked at.  row: d doubles.
  */
-void clu_coarse_pack(clu_coarse *coarse, const double *center, const float *half_norm,
-					 const clu_frame *frame, float *scratch, const clu_interrupt *interrupt);
-
-/* Look at a point, by its number and its values. */
-void clu_coarse_place(clu_coarse *coarse, size_t point, const double *x, const clu_frame *frame,
-					  float *scratch);
-
-/* Up to 32 points as a panel; missing lanes repeat the first. */
-void clu_coarse_fill(const clu_coarse *coarse, size_t first, const uint32_t *point, int n,
-					 clu_coarse_panel *panel);
+void clu_coarse_fill(clu_coarse *coarse, const void *x, int width, size_t first,
+					 const uint32_t *point, int n, const clu_frame *frame, double *row,
+					 float *scratch, clu_coarse_panel *panel);
 
 /* What a bound may be wrong by, for a point of that length. */
 double clu_coarse_error(const clu_coarse *coarse, double length, double widest);

@@ -31,6 +31,7 @@ void
 clu_narrow_layout(clu_narrow *narrow, clu_arena *arena, size_t n, int k, int d)
 {
 	clu_coarse_layout(&narrow->coarse, arena, n, k, d);
+	clu_coarse_set_layout(&narrow->set, arena, &narrow->coarse, k);
 	clu_axes_layout(&narrow->axes, arena, n, is_coarse(narrow) ? 0 : k, d);
 	CLU_TAKE(arena, narrow->places, clu_size_product(padded_centers(k), most_columns(narrow)));
 }
@@ -40,7 +41,7 @@ clu_narrow_member_layout(const clu_narrow *narrow, clu_narrow_member *member, cl
 {
 	size_t columns = most_columns(narrow);
 
-	CLU_TAKE(arena, member->coarse.place, narrow->coarse.stride * CLU_LANES);
+	clu_coarse_panel_layout(&member->coarse, arena, &narrow->coarse);
 	CLU_TAKE(arena, member->place_panel, columns * CLU_LANES);
 	CLU_TAKE(arena, member->along, columns > 0 ? clu_axes_scratch(&narrow->axes) : 0);
 	CLU_TAKE(arena, member->list,
@@ -104,11 +105,10 @@ pack_along_axes(clu_narrow *narrow, clu_narrow_member *member, const double *cen
 
 void
 clu_narrow_pack(clu_narrow *narrow, clu_narrow_member *member, const double *center, int k,
-				const float *half_norm, const clu_frame *frame, float *panel,
-				const clu_interrupt *interrupt)
+				const clu_frame *frame, float *panel, const clu_interrupt *interrupt)
 {
 	if (is_coarse(narrow))
-		clu_coarse_pack(&narrow->coarse, center, half_norm, frame, panel, interrupt);
+		clu_coarse_pack(&narrow->set, center, frame, panel, interrupt);
 	else
 		pack_along_axes(narrow, member, center, k, frame, panel, interrupt);
 }

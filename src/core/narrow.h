@@ -11,6 +11,9 @@
 #ifndef CLU_NARROW_H
 #define CLU_NARROW_H
 
+#include <float.h>
+#include <math.h>
+
 #include "axes.h"
 #include "coarse.h"
 
@@ -18,9 +21,10 @@
 
 typedef struct clu_narrow
 {
-	clu_coarse coarse;
-	clu_axes   axes;
-	float	  *places; /* of the centres along the axes, as the filter reads them */
+	clu_coarse	   coarse;
+	clu_coarse_set set;
+	clu_axes	   axes;
+	float		  *places; /* of the centres along the axes, as the filter reads them */
 } clu_narrow;
 
 /* What somebody who assigns points needs for it. */
@@ -50,9 +54,20 @@ bool clu_narrow_ready(const clu_narrow *narrow);
 void clu_narrow_begin(clu_narrow *narrow, clu_narrow_member *member, const clu_points *points,
 					  const clu_frame *frame, float *panel, const clu_interrupt *interrupt);
 
-/* Tables for new centres.  half_norm is the filter's, and panel scratch for one. */
+/* Tables for new centres.  panel is scratch for one of the filter. */
 void clu_narrow_pack(clu_narrow *narrow, clu_narrow_member *member, const double *center, int k,
-					 const float *half_norm, const clu_frame *frame, float *panel,
-					 const clu_interrupt *interrupt);
+					 const clu_frame *frame, float *panel, const clu_interrupt *interrupt);
+
+/*
+ * Above which bound a centre isn't nearer to a point than that squared distance.  norm is the point's, squared,
+ * in units of the frame, and not more than it is; error is what the bound may be wrong by.
+ */
+static inline float
+clu_bound_limit(double distance, double unit, double norm, double error)
+{
+	double score = (distance * unit * unit * (1 + 1e-9) - norm) / 2 + error;
+
+	return (float) (score + fabs(score) * 0x1p-22) + FLT_MIN;
+}
 
 #endif

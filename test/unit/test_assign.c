@@ -536,19 +536,20 @@ bound_along_axes(const trial *t, size_t point, int c)
 static wide
 bound_in_small_integers(const trial *t, size_t point, int c)
 {
-	const clu_coarse *coarse = &t->narrow.coarse;
-	const clu_grain	 *grain = &coarse->grain[point];
-	int				  size = clu_kernel->filter_group;
-	const uint8_t	 *place = coarse->place + point * coarse->stride;
-	const int8_t	 *other =
-		coarse->packed + (size_t) (c / size) * (size_t) size * coarse->stride + c % size * 4;
+	const clu_coarse	 *coarse = &t->narrow.coarse;
+	const clu_coarse_set *set = &t->narrow.set;
+	const clu_grain		 *grain = &coarse->grain[point];
+	int					  size = clu_kernel->filter_group;
+	const uint8_t		 *place = coarse->place + point * coarse->stride;
+	const int8_t		 *other =
+		set->packed + (size_t) (c / size) * (size_t) size * coarse->stride + c % size * 4;
 	long sum = 0;
 
 	for (int j = 0; j < t->d; j++)
 		sum += ((int) place[j] - 128) * (int) other[j / 4 * 4 * size + j % 4];
-	return t->assigner.half_norm[c] - (wide) grain->scale * coarse->scale[c] * sum -
-		   (wide) grain->loss * coarse->length[c] -
-		   ((wide) sqrt((double) grain->norm) + grain->loss) * coarse->loss[c];
+	return set->half_norm[c] - (wide) grain->scale * set->scale[c] * sum -
+		   (wide) grain->loss * set->length[c] -
+		   ((wide) sqrt((double) grain->norm) + grain->loss) * set->loss[c];
 }
 
 static bool
