@@ -113,7 +113,7 @@ clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 	CLU_TAKE(arena, state->kept,
 			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
 	CLU_TAKE(arena, state->pooled, clu_parameter_count(CLU_GMM, model->structure, 1, model->d));
-	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, size, model->k, model->d, 1);
+	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, size, model->k, model->d, NULL, 1);
 
 	memset(kmeans, 0, sizeof(*kmeans));
 	kmeans->verbs = &clu_kmeans_verbs;

@@ -22,8 +22,11 @@ clu_hard_layout(clu_hard *hard, clu_arena *arena, clu_metric metric, const clu_f
 	clu_narrow_layout(&hard->narrow, arena, n, metric == CLU_SQUARED ? k : 0, d);
 	clu_assign_layout(&hard->assigner, arena, metric, n, k, d, &hard->narrow,
 					  clu_team_members(fit->team));
-	clu_seed_layout(&hard->seeder, arena, metric, n, k, d, clu_team_members(fit->team));
 	clu_coreset_layout(&hard->coreset, arena, metric, fit->points, k);
+	clu_coarse_layout(&hard->sample, arena, hard->coreset.most, metric == CLU_SQUARED ? k : 0, d);
+	clu_seed_layout(&hard->seeder, arena, metric, n, k, d,
+					hard->coreset.most > 0 ? &hard->sample : &hard->narrow.coarse,
+					clu_team_members(fit->team));
 	clu_exchange_layout(&hard->exchange, arena, k, d);
 	CLU_TAKE(arena, hard->previous, clu_size_product((size_t) k, (size_t) d));
 	CLU_TAKE(arena, hard->cost, (size_t) k);
@@ -70,7 +73,10 @@ clu_hard_start(clu_fit *fit, clu_random *random)
 	}
 	points = clu_coreset_draw(&hard->coreset, points, hard->frame.shift, hard->seeder.cost, random,
 							  fit->interrupt);
-	clu_seed_plusplus(&hard->seeder, points, fit->model.center, random, fit->team, fit->interrupt);
+	if (points != fit->points)
+		clu_coarse_reset(&hard->sample, points->n);
+	clu_seed_plusplus(&hard->seeder, points, &hard->frame, fit->model.center, random, fit->team,
+					  fit->interrupt);
 }
 
 void

@@ -37,6 +37,7 @@ typedef struct clu_hard
 	clu_assigner assigner;
 	clu_seeder	 seeder;
 	clu_coreset	 coreset; /* that it looks at */
+	clu_coarse	 sample;  /* the points of that */
 	clu_exchange exchange;
 	double		*previous;	   /* k * d: the centres of the pass before */
 	bool		 has_previous; /* and the gaps are about them */

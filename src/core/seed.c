@@ -5,7 +5,7 @@
  * All sums run in a fixed order and all distances come from the exact kernels, so the choice is
  * the same on every machine.
  */
-#include "seed.h"
+#include "seeding.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,45 +13,30 @@
 #include "assign.h"
 #include "elementary.h"
 
-#define MOST_CANDIDATES 32 /* 2 + ln(2^31) is 23 */
-
 /* Less than that many terms of distances are not worth asking others for help. */
 #define WORTH_SHARING 2e5
-#define TERMS_OF_A_LOOK 8 /* what it takes to look at a point and its cost */
-
-typedef struct clu_seeding
-{
-	clu_seeder			*s;
-	const clu_points	*points;
-	double				*center;
-	int					 found; /* centres so far */
-	size_t				 used;	/* of member */
-	double				 work;	/* terms of distances, in the latest look at the candidates */
-	clu_random			*random;
-	clu_team			*team;
-	const clu_interrupt *interrupt;
-
-	/* the centre that is taken: as a candidate its number, or -1 */
-	int candidate;
-
-	/* the points of lists that are shared out, and where every share begins */
-	size_t shared;
-	int	   list[CLU_MOST_SHARES];
-	size_t offset[CLU_MOST_SHARES];
-} seeding;
 
 static void
-layout_member(clu_seed_member *own, clu_arena *arena, size_t candidates, size_t d)
+layout_member(const clu_seeder *s, clu_seed_member *own, clu_arena *arena)
 {
+	size_t d = (size_t) s->d, candidates = (size_t) s->candidates;
+
 	CLU_TAKE(arena, own->panel, d * CLU_LANES);
 	CLU_TAKE(arena, own->distance, candidates * CLU_LANES);
 	CLU_TAKE(arena, own->active, d * candidates);
 	CLU_TAKE(arena, own->gain, candidates);
+	CLU_TAKE(arena, own->batch, candidates);
+	if (s->coarse == NULL)
+		return;
+	clu_coarse_panel_layout(&own->coarse, arena, s->coarse);
+	CLU_TAKE(arena, own->scratch, s->coarse->stride);
+	CLU_TAKE(arena, own->list, candidates * CLU_LANES);
+	CLU_TAKE(arena, own->row, d);
 }
 
 void
 clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, int k, int d,
-				int members)
+				clu_coarse *coarse, int members)
 {
 	size_t dims = (size_t) d;
 
@@ -73,6 +58,10 @@ clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, in
 	CLU_TAKE(arena, s->left, (size_t) k);
 	s->keeps = s->candidates * 4 <= d; /* the memory is a quarter of that of the points */
 	CLU_TAKE(arena, s->kept, s->keeps ? clu_size_product((size_t) s->candidates, n) : 0);
+	CLU_TAKE(arena, s->asked, s->keeps ? n : 0);
+	s->coarse = s->keeps && coarse != NULL && coarse->stride > 0 ? coarse : NULL;
+	if (s->coarse != NULL)
+		clu_coarse_set_layout(&s->set, arena, coarse, s->candidates);
 	CLU_TAKE(arena, s->row, dims);
 	CLU_TAKE(arena, s->seeding, 1);
 	CLU_TAKE(arena, s->own, (size_t) members);
@@ -80,20 +69,18 @@ clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, in
 	{
 		clu_seed_member unused;
 
-		layout_member(s->own == NULL ? &unused : &s->own[m], arena, (size_t) s->candidates, dims);
+		layout_member(s, s->own == NULL ? &unused : &s->own[m], arena);
 	}
 }
 
-/* The team, where there is so much to do that it pays. */
-static clu_team *
-helpers(const seeding *at, double work)
+clu_team *
+clu_seed_helpers(const clu_seeding *at, double work)
 {
 	return work >= WORTH_SHARING ? at->team : NULL;
 }
 
-/* Cut the lists that are within reach, of so many points, into shares. */
-static void
-cut_lists(seeding *at, size_t points)
+void
+clu_seed_cut_lists(clu_seeding *at, size_t points)
 {
 	const clu_seeder *s = at->s;
 	size_t			  before = 0, share = 0;
@@ -114,18 +101,8 @@ cut_lists(seeding *at, size_t points)
 	}
 }
 
-static void
-copy_point(const seeding *at, uint32_t point, double *to)
-{
-	memcpy(to, clu_point(at->points, point, at->s->row), sizeof(double) * (size_t) at->s->d);
-}
-
-/*
- * Below which cost a point of a list is out of a candidate's reach, by the triangle inequality;
- * a little less, so that rounding never passes over a point.
- */
-static double
-reach(const seeding *at, const double *candidate, int list)
+double
+clu_seed_reach(const clu_seeding *at, const double *candidate, int list)
 {
 	double between = clu_distance(at->s->metric, candidate,
 								  at->center + (size_t) list * (size_t) at->s->d, at->s->d);
@@ -133,127 +110,10 @@ reach(const seeding *at, const double *candidate, int list)
 	return between * (at->s->metric == CLU_SQUARED ? 0.25 : 0.5) * (1 - 1e-9);
 }
 
-/* ---- what a candidate would gain ---- */
-
-/* Add what the queued points gain by each of the active candidates. */
 static void
-add_gains(const seeding *at, clu_seed_member *own, const uint32_t *queue, int n, const int *which,
-		  int active)
+copy_point(const clu_seeding *at, uint32_t point, double *to)
 {
-	const clu_seeder *s = at->s;
-
-	clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
-	clu_kernel->distances(s->metric, own->panel, s->d, own->active, active, own->distance);
-	own->work += (double) n * active * s->d;
-	for (int a = 0; a < active; a++)
-	{
-		double gain = 0;
-
-		for (int lane = 0; lane < n; lane++)
-		{
-			double less = s->cost[queue[lane]] - own->distance[a * CLU_LANES + lane];
-
-			if (less > 0)
-				gain += clu_weight(at->points->w, queue[lane]) * less;
-		}
-		for (int lane = 0; lane < n && s->keeps; lane++)
-			s->kept[(size_t) which[a] * at->points->n + queue[lane]] =
-				own->distance[a * CLU_LANES + lane];
-		own->gain[which[a]] += gain;
-	}
-}
-
-/* Of the list, only so many points from the offset on. */
-static void
-gains_from_list(const seeding *at, clu_seed_member *own, int list, size_t offset, size_t n,
-				const clu_interrupt *interrupt)
-{
-	const clu_seeder *s = at->s;
-	const uint32_t	 *member = s->member + s->first[list] + offset;
-	uint32_t		  queue[CLU_LANES];
-	int				  which[MOST_CANDIDATES], active = 0, queued = 0;
-	double			  least = INFINITY;
-	size_t			  d = (size_t) s->d;
-
-	own->work += (double) s->candidates * s->d;
-	for (int c = 0; c < s->candidates; c++)
-	{
-		double within = reach(at, s->candidate + (size_t) c * d, list);
-
-		if (within >= s->farthest[list])
-			continue;
-		least = fmin(least, within);
-		memcpy(own->active + (size_t) active * d, s->candidate + (size_t) c * d,
-			   d * sizeof(double));
-		which[active++] = c;
-	}
-	if (active == 0)
-		return;
-	own->work += (double) n * TERMS_OF_A_LOOK;
-	for (size_t i = 0; i < n; i++)
-	{
-		uint32_t point = member[i];
-
-		if (s->cost[point] <= least)
-			continue;
-		queue[queued++] = point;
-		if (queued == CLU_LANES)
-		{
-			add_gains(at, own, queue, queued, which, active);
-			queued = 0;
-			clu_check(interrupt);
-		}
-	}
-	if (queued > 0)
-		add_gains(at, own, queue, queued, which, active);
-}
-
-static void
-gains_from_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
-{
-	const seeding	 *at = work;
-	const clu_seeder *s = at->s;
-	clu_seed_member	 *own = &s->own[member];
-	size_t left = clu_share_first(at->shared, item + 1) - clu_share_first(at->shared, item);
-	size_t offset = at->offset[item];
-
-	own->work = 0;
-	memset(own->gain, 0, (size_t) s->candidates * sizeof(double));
-	for (int list = at->list[item]; left > 0; list++)
-	{
-		size_t n = CLU_MIN(s->count[list] - offset, left);
-
-		gains_from_list(at, own, list, offset, n, interrupt);
-		left -= n;
-		offset = 0;
-	}
-}
-
-static void
-collect_gains(void *work, size_t item, int member)
-{
-	seeding				  *at = work;
-	const clu_seed_member *own = &at->s->own[member];
-
-	(void) item;
-	at->work += own->work;
-	for (int c = 0; c < at->s->candidates; c++)
-		at->s->gain[c] += own->gain[c];
-}
-
-const clu_task clu_gains_task = {gains_from_share, collect_gains};
-
-static void
-find_gains(seeding *at)
-{
-	clu_seeder *s = at->s;
-	clu_team   *team = helpers(at, at->work); /* most likely about as much as last time */
-
-	at->work = 0;
-	memset(s->gain, 0, (size_t) s->candidates * sizeof(double));
-	memset(s->within, 0, (size_t) at->found * sizeof(double));
-	cut_lists(at, at->points->n);
-	clu_team_run(team, CLU_JOB_GAINS, at, clu_shares(at->shared), at->interrupt);
+	memcpy(to, clu_point(at->points, point, at->s->row), sizeof(double) * (size_t) at->s->d);
 }
 
 /* ---- taking a centre ---- */
@@ -264,14 +124,14 @@ find_gains(seeding *at)
  * down or stays.  Returns the number of points that may move.
  */
 static size_t
-make_room(seeding *at, const double *center)
+make_room(clu_seeding *at, const double *center)
 {
 	clu_seeder *s = at->s;
 	size_t		most = 0, to = 0;
 
 	for (int list = 0; list < at->found; list++)
 	{
-		s->within[list] = reach(at, center, list);
+		s->within[list] = clu_seed_reach(at, center, list);
 		if (s->within[list] < s->farthest[list])
 			most += s->count[list];
 		else
@@ -289,16 +149,26 @@ make_room(seeding *at, const double *center)
 	return most;
 }
 
-/* What the new centre costs the queued points: as a candidate it may have been asked already. */
+/*
+ * What the new centre costs the queued points.  As a candidate it may have been asked already; points that
+ * weren't are nearer to their own centres.
+ */
 static void
-fresh_distances(const seeding *at, clu_seed_member *own, const uint32_t *queue, int n)
+fresh_distances(const clu_seeding *at, clu_seed_member *own, const uint32_t *queue, int n)
 {
 	const clu_seeder *s = at->s;
 
 	if (s->keeps && at->candidate >= 0)
 	{
 		for (int lane = 0; lane < n; lane++)
-			own->distance[lane] = s->kept[(size_t) at->candidate * at->points->n + queue[lane]];
+		{
+			size_t point = queue[lane];
+
+			own->distance[lane] =
+				s->asked[point] == (uint32_t) at->found
+					? s->kept[point * (size_t) s->candidates + (size_t) at->candidate]
+					: INFINITY;
+		}
 		return;
 	}
 	clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
@@ -311,7 +181,7 @@ fresh_distances(const seeding *at, clu_seed_member *own, const uint32_t *queue, 
  * go; the others close their ranks.
  */
 static void
-take_from_list(const seeding *at, clu_seed_member *own, uint32_t *member, size_t count,
+take_from_list(const clu_seeding *at, clu_seed_member *own, uint32_t *member, size_t count,
 			   double within, uint32_t *moved, const clu_interrupt *interrupt)
 {
 	const clu_seeder *s = at->s;
@@ -371,13 +241,13 @@ take_from_list(const seeding *at, clu_seed_member *own, uint32_t *member, size_t
 static void
 take_from_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const seeding	*at = work;
-	clu_seeder		*s = at->s;
-	clu_seed_member *own = &s->own[member];
-	size_t			 first = clu_share_first(at->shared, item);
-	size_t			 left = clu_share_first(at->shared, item + 1) - first;
-	size_t			 offset = at->offset[item], waiting = 0;
-	double			 waiting_potential = 0, waiting_farthest = 0;
+	const clu_seeding *at = work;
+	clu_seeder		  *s = at->s;
+	clu_seed_member	  *own = &s->own[member];
+	size_t			   first = clu_share_first(at->shared, item);
+	size_t			   left = clu_share_first(at->shared, item + 1) - first;
+	size_t			   offset = at->offset[item], waiting = 0;
+	double			   waiting_potential = 0, waiting_farthest = 0;
 
 	own->moved = 0;
 	own->moved_potential = own->moved_farthest = 0;
@@ -414,7 +284,7 @@ take_from_share(void *work, size_t item, int member, const clu_interrupt *interr
 static void
 collect_share(void *work, size_t item, int member)
 {
-	seeding				  *at = work;
+	clu_seeding			  *at = work;
 	clu_seeder			  *s = at->s;
 	const clu_seed_member *own = &s->own[member];
 	int					   list = at->list[item], fresh = at->found;
@@ -437,7 +307,7 @@ collect_share(void *work, size_t item, int member)
 const clu_task clu_take_center_task = {take_from_share, collect_share};
 
 static void
-take_center(seeding *at, uint32_t point, int candidate)
+take_center(clu_seeding *at, uint32_t point, int candidate)
 {
 	clu_seeder *s = at->s;
 	int			fresh = at->found;
@@ -453,9 +323,9 @@ take_center(seeding *at, uint32_t point, int candidate)
 	s->potential[fresh] = s->farthest[fresh] = 0;
 	if (most > 0)
 	{
-		cut_lists(at, most);
-		clu_team_run(helpers(at, (double) most * (s->d + TERMS_OF_A_LOOK)), CLU_JOB_TAKE_CENTER, at,
-					 clu_shares(most), at->interrupt);
+		clu_seed_cut_lists(at, most);
+		clu_team_run(clu_seed_helpers(at, (double) most * (s->d + CLU_TERMS_OF_A_LOOK)),
+					 CLU_JOB_TAKE_CENTER, at, clu_shares(most), at->interrupt);
 	}
 	for (int list = 0; list < at->found; list++)
 		if (s->within[list] < INFINITY)
@@ -468,10 +338,10 @@ take_center(seeding *at, uint32_t point, int candidate)
 static void
 first_costs(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const seeding	*at = work;
-	clu_seeder		*s = at->s;
-	clu_seed_member *own = &s->own[member];
-	size_t			 end = clu_share_first(at->points->n, item + 1);
+	const clu_seeding *at = work;
+	clu_seeder		  *s = at->s;
+	clu_seed_member	  *own = &s->own[member];
+	size_t			   end = clu_share_first(at->points->n, item + 1);
 
 	own->kept_potential = own->kept_farthest = 0;
 	for (size_t i = clu_share_first(at->points->n, item); i < end; i += CLU_LANES)
@@ -489,6 +359,8 @@ first_costs(void *work, size_t item, int member, const clu_interrupt *interrupt)
 
 			s->member[queue[lane]] = queue[lane];
 			s->cost[queue[lane]] = cost;
+			if (s->keeps)
+				s->asked[queue[lane]] = 0;
 			own->kept_potential += clu_weight(at->points->w, queue[lane]) * cost;
 			own->kept_farthest = fmax(own->kept_farthest, cost);
 		}
@@ -500,7 +372,7 @@ first_costs(void *work, size_t item, int member, const clu_interrupt *interrupt)
 static void
 collect_first_costs(void *work, size_t item, int member)
 {
-	const seeding		  *at = work;
+	const clu_seeding	  *at = work;
 	const clu_seed_member *own = &at->s->own[member];
 
 	(void) item;
@@ -511,7 +383,7 @@ collect_first_costs(void *work, size_t item, int member)
 const clu_task clu_first_center_task = {first_costs, collect_first_costs};
 
 static void
-take_first_center(seeding *at, uint32_t point)
+take_first_center(clu_seeding *at, uint32_t point)
 {
 	clu_seeder *s = at->s;
 	size_t		n = at->points->n;
@@ -523,15 +395,16 @@ take_first_center(seeding *at, uint32_t point)
 	s->potential[0] = s->farthest[0] = 0;
 	at->found = 1;
 	at->used = n;
-	at->work = (double) n * (s->d + TERMS_OF_A_LOOK);
-	clu_team_run(helpers(at, at->work), CLU_JOB_FIRST_CENTER, at, clu_shares(n), at->interrupt);
+	at->work = (double) n * (s->d + CLU_TERMS_OF_A_LOOK);
+	clu_team_run(clu_seed_helpers(at, at->work), CLU_JOB_FIRST_CENTER, at, clu_shares(n),
+				 at->interrupt);
 }
 
 /* ---- drawing ---- */
 
 /* A point with a probability proportional to its weight. */
 static uint32_t
-draw_by_weight(const seeding *at)
+draw_by_weight(const clu_seeding *at)
 {
 	const clu_points *points = at->points;
 	double			  target;
@@ -550,7 +423,7 @@ draw_by_weight(const seeding *at)
 
 /* Any point that isn't a centre yet, for when all that are left have cost 0. */
 static uint32_t
-draw_unchosen(const seeding *at)
+draw_unchosen(const clu_seeding *at)
 {
 	uint32_t point = (uint32_t) clu_random_below(at->random, at->points->n);
 
@@ -565,7 +438,7 @@ draw_unchosen(const seeding *at)
 
 /* A point with a probability proportional to weight times cost. */
 static uint32_t
-draw_by_cost(const seeding *at)
+draw_by_cost(const clu_seeding *at)
 {
 	const clu_seeder *s = at->s;
 	double			  total = 0, target;
@@ -602,10 +475,10 @@ draw_by_cost(const seeding *at)
 
 /* Draw candidates and take the one that lowers the total cost most. */
 static void
-take_best_candidate(seeding *at)
+take_best_candidate(clu_seeding *at)
 {
 	clu_seeder *s = at->s;
-	uint32_t	drawn[MOST_CANDIDATES];
+	uint32_t	drawn[CLU_MOST_CANDIDATES];
 	int			best = 0;
 
 	for (int c = 0; c < s->candidates; c++)
@@ -614,7 +487,7 @@ take_best_candidate(seeding *at)
 		drawn[c] = draw_by_cost(at);
 		copy_point(at, drawn[c], s->candidate + (size_t) c * (size_t) s->d);
 	}
-	find_gains(at);
+	clu_seed_find_gains(at);
 	for (int c = 1; c < s->candidates; c++)
 		if (s->gain[c] > s->gain[best])
 			best = c;
@@ -625,17 +498,19 @@ take_best_candidate(seeding *at)
 }
 
 void
-clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, double *center, clu_random *random,
-				  clu_team *team, const clu_interrupt *interrupt)
+clu_seed_plusplus(clu_seeder *seeder, const clu_points *points, const clu_frame *frame,
+				  double *center, clu_random *random, clu_team *team,
+				  const clu_interrupt *interrupt)
 {
-	seeding *at = seeder->seeding;
+	clu_seeding *at = seeder->seeding;
 
-	*at = (seeding) {.s = seeder,
-					 .points = points,
-					 .center = center,
-					 .random = random,
-					 .team = team,
-					 .interrupt = interrupt};
+	*at = (clu_seeding) {.s = seeder,
+						 .points = points,
+						 .frame = frame,
+						 .center = center,
+						 .random = random,
+						 .team = team,
+						 .interrupt = interrupt};
 	take_first_center(at, draw_by_weight(at));
 	while (at->found < seeder->k)
 	{
@@ -682,9 +557,9 @@ void
 clu_seed_random(clu_seeder *seeder, const clu_points *points, double *center, clu_random *random,
 				const clu_interrupt *interrupt)
 {
-	seeding	  at = {.s = seeder, .points = points};
-	double	 *key = seeder->potential;
-	uint32_t *chosen = seeder->chosen;
+	clu_seeding at = {.s = seeder, .points = points};
+	double	   *key = seeder->potential;
+	uint32_t   *chosen = seeder->chosen;
 
 	for (size_t i = 0; i < points->n; i++)
 	{

@@ -80,7 +80,7 @@ layout(clu_fit *fit, clu_arena *arena)
 	if (state == NULL)
 		state = &measured;
 	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, fit->points->n, fit->model.k, fit->model.d,
-					clu_team_members(fit->team));
+					NULL, clu_team_members(fit->team));
 	CLU_TAKE(arena, state->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, state->weight, k);
 	state->members = clu_team_members(fit->team);
@@ -116,7 +116,7 @@ start(clu_fit *fit, clu_random *random)
 	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
 		clu_seed_random(&state->seeder, fit->points, fit->model.center, random, fit->interrupt);
 	else
-		clu_seed_plusplus(&state->seeder, fit->points, fit->model.center, random, NULL,
+		clu_seed_plusplus(&state->seeder, fit->points, NULL, fit->model.center, random, NULL,
 						  fit->interrupt);
 }
 

@@ -15,11 +15,24 @@ typedef struct seeded
 {
 	clu_rows   rows;
 	prepared   data;
+	clu_frame  frame;
+	clu_coarse coarse;
 	clu_seeder seeder;
 	clu_arena  arena;
 	double	  *center;
 	double	  *row;
 } seeded;
+
+static void
+lay_out_seeder(seeded *s, clu_metric metric, int k)
+{
+	size_t n = s->data.points.n;
+	int	   d = s->rows.d;
+
+	clu_frame_layout(&s->frame, &s->arena, d, 1);
+	clu_coarse_layout(&s->coarse, &s->arena, n, metric == CLU_SQUARED ? k : 0, d);
+	clu_seed_layout(&s->seeder, &s->arena, metric, n, k, d, &s->coarse, 1);
+}
 
 static void
 begin_seeding(seeded *s, clu_metric metric, clu_rows rows, int k)
@@ -29,9 +42,11 @@ begin_seeding(seeded *s, clu_metric metric, clu_rows rows, int k)
 	prepare_points(&s->data, &s->rows);
 	if (s->data.status != CLU_OK)
 		abort();
-	clu_seed_layout(&s->seeder, &s->arena, metric, s->data.points.n, k, rows.d, 1);
+	lay_out_seeder(s, metric, k);
 	s->arena = (clu_arena) {test_memory(s->arena.used), 0};
-	clu_seed_layout(&s->seeder, &s->arena, metric, s->data.points.n, k, rows.d, 1);
+	lay_out_seeder(s, metric, k);
+	clu_frame_measure(&s->frame, &s->data.points, NULL, NULL);
+	clu_coarse_reset(&s->coarse, s->data.points.n);
 	s->center = test_memory((size_t) k * (size_t) rows.d * sizeof(double));
 	s->row = test_memory((size_t) rows.d * sizeof(double));
 }
@@ -239,7 +254,7 @@ seeding_is_right(clu_metric metric, clu_rows rows, int k, int64_t seed)
 			want = plain_choice(&s, found - 1, &before);
 		}
 		s.seeder.k = found;
-		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL, NULL);
+		clu_seed_plusplus(&s.seeder, &s.data.points, &s.frame, s.center, &random, NULL, NULL);
 		open += found > 1 && want == UINT32_MAX;
 		good = (want == UINT32_MAX || s.seeder.chosen[found - 1] == want) &&
 			   lists_are_right(&s, found);
@@ -377,7 +392,7 @@ test_probabilities(clu_metric metric, bool weighted)
 	{
 		clu_random random = clu_random_start(seed, 1);
 
-		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL, NULL);
+		clu_seed_plusplus(&s.seeder, &s.data.points, &s.frame, s.center, &random, NULL, NULL);
 		count[s.seeder.chosen[0] * POINTS + s.seeder.chosen[1]]++;
 	}
 	ok(s.seeder.candidates == 2 && counts_fit(count, probability, POINTS * POINTS, total),
@@ -455,7 +470,7 @@ test_distinct(void)
 		}
 		k = 1 + (int) random_below(50);
 		begin_seeding(&s, CLU_SQUARED, rows, k);
-		clu_seed_plusplus(&s.seeder, &s.data.points, s.center, &random, NULL, NULL);
+		clu_seed_plusplus(&s.seeder, &s.data.points, &s.frame, s.center, &random, NULL, NULL);
 		plusplus = plusplus && all_distinct(&s, k);
 		clu_seed_random(&s.seeder, &s.data.points, s.center, &random, NULL);
 		at_random = at_random && all_distinct(&s, k);
@@ -465,10 +480,87 @@ test_distinct(void)
 	ok(at_random, "random rows are distinct points, however near and light they are");
 }
 
+/* ---- bounds ---- */
+
+/*
+ * Rows of a shape that has bounds, where the kernels have them; some of them the same.  Where one is far
+ * out, or all lie in few narrow clusters, bounds tell little.
+ */
+static clu_rows
+wide_rows(int kind, int width, bool weighted)
+{
+	clu_rows rows = random_rows(kind, 1500, 40, width, weighted);
+
+	for (size_t i = 0; i < 100; i++)
+		for (int j = 0; j < rows.d; j++)
+			set_value(&rows, i, j,
+					  i == 0 && kind == CLUSTERED ? 1e5 : get_value(&rows, i + 300, j));
+	return rows;
+}
+
+static void
+seed_wide_rows(seeded *s, int kind, int k)
+{
+	clu_random random = clu_random_start(3, 1);
+
+	random_seed((uint64_t) kind + 1);
+	begin_seeding(s, CLU_SQUARED, wide_rows(kind, kind % 2 ? 4 : 8, kind == CLUSTERED), k);
+	clu_seed_plusplus(&s->seeder, &s->data.points, &s->frame, s->center, &random, NULL, NULL);
+}
+
+/* Points that the last look at candidates had no need to ask. */
+static bool
+some_were_spared(const seeded *s, int k)
+{
+	size_t asked = 0;
+
+	for (size_t i = 0; i < s->data.points.n; i++)
+		asked += s->seeder.asked[i] == (uint32_t) k - 1;
+	return asked < s->data.points.n / 2;
+}
+
+static void
+test_bounds(void)
+{
+	enum
+	{
+		WIDE_K = 250
+	};
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		bool same = true, spared = true;
+
+		if (!use_kernel(kernel))
+		{
+			ok(true, "bounds with kernel %s # SKIP not on this machine", kernel_names[kernel]);
+			continue;
+		}
+		for (int kind = 0; kind < KINDS; kind++)
+		{
+			seeded plain, s;
+
+			use_kernel(0);
+			seed_wide_rows(&plain, kind, WIDE_K);
+			use_kernel(kernel);
+			seed_wide_rows(&s, kind, WIDE_K);
+			same = same &&
+				   memcmp(plain.seeder.chosen, s.seeder.chosen, WIDE_K * sizeof(uint32_t)) == 0;
+			spared = spared &&
+					 (s.seeder.coarse == NULL || kind == CLUSTERED || some_were_spared(&s, WIDE_K));
+			end_seeding(&plain);
+			end_seeding(&s);
+		}
+		ok(same, "with kernel %s the choice is the one without bounds", kernel_names[kernel]);
+		ok(spared, "bounds spare points with kernel %s", kernel_names[kernel]);
+	}
+}
+
 int
 main(void)
 {
 	test_pruning();
+	test_bounds();
 	test_every_point();
 	test_probabilities(CLU_SQUARED, false);
 	test_probabilities(CLU_SQUARED, true);
