@@ -149,7 +149,7 @@ seek(const clu_pass *p, uint32_t point, uint32_t guess)
 					 .distance = distance_from(p, point, guess),
 					 .norm = norm * (1 - 4 * FLT_EPSILON),
 					 .error = is_coarse(a)
-								  ? clu_coarse_error(&narrow->coarse, length, a->largest_norm)
+								  ? clu_coarse_error(a->d, length, a->largest_norm)
 								  : clu_axes_error(&narrow->axes, length, a->largest_norm)};
 }
 

@@ -11,11 +11,8 @@
 #define LEAST_DIMENSIONS 32	  /* clu_coarse_error relies on it */
 #define MOST_DIMENSIONS 65536 /* sums of products fit into 32 bits */
 #define LEAST_CENTERS 32
-#define LEAST_COORDINATES 8192 /* of all centres; with fewer, it takes more than it saves */
-#define MOST_WHOLE 127
-#define RAISED 128				/* added to the whole numbers of points */
+#define LEAST_COORDINATES 8192	/* of all centres; with fewer, it takes more than it saves */
 #define PADDING 16				/* columns that a panel takes at once */
-#define PARTS 8					/* partial sums, for the sake of vectors */
 #define LEAST_LARGEST 0x1p-100f /* where none is larger, the coordinates are all loss */
 
 static size_t
@@ -25,15 +22,13 @@ padded_columns(int d)
 }
 
 static size_t
-padded_centers(int k)
+padded_centers(int k, size_t group)
 {
-	size_t group = (size_t) clu_kernel->filter_group;
-
 	return ((size_t) k + group - 1) / group * group;
 }
 
-static bool
-is_worth_it(int k, int d)
+bool
+clu_coarse_pays(int k, int d)
 {
 	return clu_kernel->coarse_list != NULL && k >= LEAST_CENTERS && d >= LEAST_DIMENSIONS &&
 		   d <= MOST_DIMENSIONS && (double) k * d >= LEAST_COORDINATES;
@@ -43,19 +38,20 @@ void
 clu_coarse_layout(clu_coarse *coarse, clu_arena *arena, size_t n, int k, int d)
 {
 	coarse->d = d;
-	coarse->stride = is_worth_it(k, d) ? padded_columns(d) : 0;
+	coarse->stride = clu_coarse_pays(k, d) ? padded_columns(d) : 0;
 	CLU_TAKE(arena, coarse->place, clu_size_product(n, coarse->stride));
 	CLU_TAKE(arena, coarse->grain, coarse->stride > 0 ? n : 0);
 }
 
 void
-clu_coarse_set_layout(clu_coarse_set *set, clu_arena *arena, const clu_coarse *coarse, int k)
+clu_coarse_set_layout(clu_coarse_set *set, clu_arena *arena, int k, int d, int group)
 {
-	size_t centers = coarse->stride > 0 ? padded_centers(k) : 0;
+	size_t centers = padded_centers(k, (size_t) group);
 
 	set->k = k;
-	set->d = coarse->d;
-	set->stride = coarse->stride;
+	set->d = d;
+	set->group = (size_t) group;
+	set->stride = padded_columns(d);
 	CLU_TAKE(arena, set->packed, clu_size_product(centers, set->stride));
 	CLU_TAKE(arena, set->start, centers);
 	CLU_TAKE(arena, set->scale, centers);
@@ -80,107 +76,35 @@ clu_coarse_reset(clu_coarse *coarse, size_t n)
 
 /* ---- to whole numbers ---- */
 
-/* Coordinates about the shift, padded with zeros. */
-static void
-center_row(const double *restrict x, const clu_frame *frame, int d, size_t padded,
-		   float *restrict out)
-{
-	const double *restrict shift = frame->shift;
-	double unit = frame->unit;
-
-	for (int j = 0; j < d; j++)
-		out[j] = (float) ((x[j] - shift[j]) * unit);
-	memset(out + d, 0, (padded - (size_t) d) * sizeof(float));
-}
-
-static float
-largest_of(const float *x, size_t n)
-{
-	float largest[PARTS] = {0}, all = 0;
-
-	for (size_t j = 0; j < n; j += PARTS)
-		for (int i = 0; i < PARTS; i++)
-		{
-			float size = fabsf(x[j + (size_t) i]);
-
-			largest[i] = size > largest[i] ? size : largest[i];
-		}
-	for (int i = 0; i < PARTS; i++)
-		all = CLU_MAX(all, largest[i]);
-	return all;
-}
-
-static double
-sum_parts(const double *part)
-{
-	return ((part[0] + part[1]) + (part[2] + part[3])) +
-		   ((part[4] + part[5]) + (part[6] + part[7]));
-}
-
-static double
-squared_norm(const float *x, size_t n)
-{
-	double sum[PARTS] = {0};
-
-	for (size_t j = 0; j < n; j += PARTS)
-		for (size_t i = 0; i < PARTS; i++)
-			sum[i] += (double) x[j + i] * (double) x[j + i];
-	return sum_parts(sum);
-}
-
-/* Whole numbers, raised; returns the square of what they leave. */
-static double
-round_row(const float *restrict x, size_t n, float scale, uint8_t *restrict out)
-{
-	float  inverse = 1 / scale;
-	double left[PARTS] = {0};
-
-	for (size_t j = 0; j < n; j += PARTS)
-		for (size_t i = 0; i < PARTS; i++)
-		{
-			/* above 0, so that what is cut off rounds down */
-			int	  raised = (int) (x[j + i] * inverse + (RAISED + 0.5f));
-			float rest = x[j + i] - scale * (float) (raised - RAISED);
-
-			out[j + i] = (uint8_t) raised;
-			left[i] += (double) rest * (double) rest;
-		}
-	return sum_parts(left);
-}
-
 /*
- * A row of floats in whole numbers; their scale and loss.  A multiple of the scale that isn't 0 is at most
- * twice as large as what is rounded to it, so that what is left of x_j is off by 3 u |x_j| at most.
+ * The kernel's difference of x_j and a multiple of the scale is rounded once, by u |x_j| at most since it's
+ * not larger, and its sum of squares of floats by (n + 2) u.
  */
-static void
-make_coarse(const float *x, size_t n, double norm, uint8_t *out, float *scale, float *loss)
+void
+clu_coarse_row(const double *x, int d, const clu_frame *frame, float *scratch, uint8_t *place,
+			   clu_grain *grain)
 {
-	float  largest = largest_of(x, n);
-	double length = sqrt(norm), left = length;
+	size_t stride = padded_columns(d);
+	double norm, left, more = 1 + ((double) stride + 4) * FLT_EPSILON;
+	float  largest =
+		clu_kernel->coarse_center(x, d, frame->shift, frame->unit, stride, scratch, &norm);
 
-	*scale = largest < LEAST_LARGEST ? 0 : largest / MOST_WHOLE;
-	if (*scale > 0)
-		left = sqrt(round_row(x, n, *scale, out));
+	grain->norm = (float) norm;
+	grain->scale = largest < LEAST_LARGEST ? 0 : largest / CLU_COARSE_MOST;
+	left = norm;
+	if (grain->scale > 0)
+		left = clu_kernel->coarse_round(scratch, stride, grain->scale, place);
 	else
-		memset(out, RAISED, n);
-	*loss = (float) (left * (1 + 1e-6) + length * 2 * FLT_EPSILON) + FLT_MIN;
+		memset(place, CLU_COARSE_RAISED, stride);
+	grain->loss = (float) (sqrt(left) * more + sqrt(norm) * FLT_EPSILON) + FLT_MIN;
 }
 
 /* ---- points ---- */
 
-/* Look at a point. */
-static void
-place_point(clu_coarse *coarse, size_t point, const double *x, const clu_frame *frame,
-			float *scratch)
+float
+clu_coarse_reach(const clu_grain *grain)
 {
-	clu_grain *grain = &coarse->grain[point];
-	double	   norm;
-
-	center_row(x, frame, coarse->d, coarse->stride, scratch);
-	norm = squared_norm(scratch, coarse->stride);
-	make_coarse(scratch, coarse->stride, norm, coarse->place + point * coarse->stride,
-				&grain->scale, &grain->loss);
-	grain->norm = (float) norm;
+	return (float) (sqrt(grain->norm) * (1 + 1e-6)) + grain->loss;
 }
 
 void
@@ -195,12 +119,13 @@ clu_coarse_fill(clu_coarse *coarse, const void *x, int width, size_t first, cons
 		const clu_grain *grain = &coarse->grain[first + from];
 
 		if (grain->norm < 0)
-			place_point(coarse, first + from, clu_row(x, width, from, coarse->d, row), frame,
-						scratch);
+			clu_coarse_row(clu_row(x, width, from, coarse->d, row), coarse->d, frame, scratch,
+						   coarse->place + (first + from) * coarse->stride,
+						   &coarse->grain[first + from]);
 		place[lane] = coarse->place + (first + from) * coarse->stride;
 		panel->scale[lane] = grain->scale;
 		panel->loss[lane] = grain->loss;
-		panel->reach[lane] = (float) (sqrt(grain->norm) * (1 + 1e-6)) + grain->loss;
+		panel->reach[lane] = clu_coarse_reach(grain);
 	}
 	clu_kernel->coarse_panel(place, (int) (coarse->stride / 4), panel->place);
 }
@@ -215,7 +140,7 @@ pack_row(const uint8_t *raised, size_t columns, size_t group, int8_t *packed)
 
 	for (size_t j = 0; j < columns; j++)
 	{
-		int whole = raised[j] - RAISED;
+		int whole = raised[j] - CLU_COARSE_RAISED;
 
 		packed[j / 4 * 4 * group + j % 4] = (int8_t) whole;
 		sum += whole;
@@ -227,17 +152,18 @@ static void
 pack_center(clu_coarse_set *set, size_t c, const double *center, const clu_frame *frame,
 			float *scratch)
 {
-	size_t columns = set->stride, group = (size_t) clu_kernel->filter_group;
-	size_t at = c / group * group * columns + c % group * 4;
-	double norm, length;
+	size_t	  at = c / set->group * set->group * set->stride + c % set->group * 4;
+	clu_grain grain;
+	double	  length;
 
-	center_row(center, frame, set->d, columns, scratch);
-	norm = squared_norm(scratch, columns);
-	length = sqrt(norm) * (1 + 1e-6);
-	make_coarse(scratch, columns, norm, set->row, &set->scale[c], &set->loss[c]);
-	set->half_norm[c] = (float) (norm / 2);
+	clu_coarse_row(center, set->d, frame, scratch, set->row, &grain);
+	length = sqrt(grain.norm) * (1 + 1e-6);
+	set->scale[c] = grain.scale;
+	set->loss[c] = grain.loss;
+	set->half_norm[c] = grain.norm / 2;
 	set->length[c] = (float) length + FLT_MIN;
-	set->start[c] = -RAISED * pack_row(set->row, columns, group, set->packed + at);
+	set->start[c] =
+		-CLU_COARSE_RAISED * pack_row(set->row, set->stride, set->group, set->packed + at);
 	set->widest = fmax(set->widest, length);
 }
 
@@ -246,7 +172,7 @@ void
 clu_coarse_pack(clu_coarse_set *set, const double *center, const clu_frame *frame, float *scratch,
 				const clu_interrupt *interrupt)
 {
-	size_t k = (size_t) set->k, d = (size_t) set->d, padded = padded_centers(set->k);
+	size_t k = (size_t) set->k, d = (size_t) set->d, padded = padded_centers(set->k, set->group);
 
 	memset(set->packed, 0, padded * set->stride);
 	set->widest = 0;
@@ -266,7 +192,7 @@ clu_coarse_pack(clu_coarse_set *set, const double *center, const clu_frame *fram
 }
 
 double
-clu_coarse_error(const clu_coarse *coarse, double length, double widest)
+clu_coarse_error(int d, double length, double widest)
 {
-	return 2 * clu_filter_error(clu_filter_gamma(coarse->d), coarse->d, length, widest);
+	return 2 * clu_filter_error(clu_filter_gamma(d), d, length, widest);
 }

@@ -48,6 +48,7 @@ typedef struct clu_coarse_set
 {
 	int				   k;
 	int				   d;
+	size_t			   group; /* centres that lie together */
 	size_t			   stride;
 	clu_coarse_centers centers; /* what the kernels read */
 	double			   widest;	/* the greatest of their lengths, or a little more */
@@ -62,8 +63,11 @@ typedef struct clu_coarse_set
 /* Without memory where it would not be worth its while, or where the kernels can't. */
 void clu_coarse_layout(clu_coarse *coarse, clu_arena *arena, size_t n, int k, int d);
 
-/* For so many centres at a time, if the points have memory. */
-void clu_coarse_set_layout(clu_coarse_set *set, clu_arena *arena, const clu_coarse *coarse, int k);
+/* Whether bounds are worth their while. */
+bool clu_coarse_pays(int k, int d);
+
+/* For so many centres, in groups of such a size. */
+void clu_coarse_set_layout(clu_coarse_set *set, clu_arena *arena, int k, int d, int group);
 void clu_coarse_panel_layout(clu_coarse_panel *panel, clu_arena *arena, const clu_coarse *coarse);
 
 /* Forget the points. */
@@ -81,7 +85,17 @@ void clu_coarse_fill(clu_coarse *coarse, const void *x, int width, size_t first,
 					 const uint32_t *point, int n, const clu_frame *frame, double *row,
 					 float *scratch, clu_coarse_panel *panel);
 
+/*
+ * The whole numbers of a point or centre: padded to a multiple of 16, and raised as those of points.  scratch
+ * is as long.
+ */
+void clu_coarse_row(const double *x, int d, const clu_frame *frame, float *scratch, uint8_t *place,
+					clu_grain *grain);
+
+/* How far it may reach in the bounds: |x| + |e|. */
+float clu_coarse_reach(const clu_grain *grain);
+
 /* What a bound may be wrong by, for a point of that length. */
-double clu_coarse_error(const clu_coarse *coarse, double length, double widest);
+double clu_coarse_error(int d, double length, double widest);
 
 #endif

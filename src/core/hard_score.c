@@ -9,14 +9,18 @@
  *
  * With many centres and dimensions the filter of the fit comes first (assign.h): scores in single
  * precision about the mean of the centres, of which the best is the label if it leads by more than
- * twice the bound on their errors.
+ * twice the bound on their errors.  Where the CPU has products of bytes, and there is enough to do, bounds
+ * from small integers come before that (coarse.h): of the centres that they leave, the nearest is the
+ * label if its distance is less than the others' by more than rounding.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "algorithms.h"
 #include "elementary.h"
 #include "kernel.h"
+#include "narrow.h"
 #include "score.h"
 
 /* Squared distances outside of these may have lost terms to overflow or underflow. */
@@ -28,9 +32,14 @@
 #define FILTER_DIMENSIONS 32
 #define FILTER_VALUES 2048
 
+#define MOST_LEFT 24 /* centres of which distances are computed; with more, of all */
+
 /* Models whose centres are farther from their mean, or nearer, are not filtered. */
 #define WIDEST 0x1p300
 #define NARROWEST 0x1p-300
+
+/* Nor are points that are farther from it than that, squared and in units of the centres' extent. */
+#define FURTHEST 1e30
 
 typedef struct hard_tables
 {
@@ -46,6 +55,11 @@ typedef struct hard_tables
 	float  *half_norm;
 	float  *x;
 	float  *score;
+
+	/* instead of panel and half_norm, those of small integers */
+	bool		   coarse;
+	clu_coarse_set set;
+	uint8_t		  *place;
 } hard_tables;
 
 static bool
@@ -63,6 +77,26 @@ panels(const clu_model *model)
 }
 
 static void
+layout_filter(hard_tables *tables, clu_arena *arena, const clu_model *model)
+{
+	size_t d = (size_t) model->d, padded = (size_t) panels(model) * CLU_LANES;
+
+	tables->coarse = clu_coarse_pays(model->k, model->d);
+	CLU_TAKE(arena, tables->shift, d);
+	CLU_TAKE(arena, tables->score, padded);
+	if (tables->coarse)
+	{
+		clu_coarse_set_layout(&tables->set, arena, model->k, model->d, CLU_LANES);
+		CLU_TAKE(arena, tables->x, tables->set.stride);
+		CLU_TAKE(arena, tables->place, tables->set.stride);
+		return;
+	}
+	CLU_TAKE(arena, tables->x, d);
+	CLU_TAKE(arena, tables->panel, clu_size_product(padded, d));
+	CLU_TAKE(arena, tables->half_norm, padded);
+}
+
+static void
 layout(clu_scorer *scorer, clu_arena *arena)
 {
 	hard_tables		*tables;
@@ -76,15 +110,7 @@ layout(clu_scorer *scorer, clu_arena *arena)
 	CLU_TAKE(arena, tables->packed, clu_packed_size(model->k, model->d));
 	CLU_TAKE(arena, tables->distance, (size_t) model->k + CLU_GROUP);
 	if (worth_filtering(model))
-	{
-		size_t d = (size_t) model->d, padded = (size_t) panels(model) * CLU_LANES;
-
-		CLU_TAKE(arena, tables->shift, d);
-		CLU_TAKE(arena, tables->panel, clu_size_product(padded, d));
-		CLU_TAKE(arena, tables->half_norm, padded);
-		CLU_TAKE(arena, tables->x, d);
-		CLU_TAKE(arena, tables->score, padded);
-	}
+		layout_filter(tables, arena, model);
 }
 
 /* The mean of the centres, and how far from it they are. */
@@ -114,17 +140,10 @@ measure_centers(hard_tables *tables, const clu_model *model)
 }
 
 static void
-prepare_filter(hard_tables *tables, const clu_model *model)
+prepare_panels(hard_tables *tables, const clu_model *model)
 {
 	size_t d = (size_t) model->d;
-	int	   exponent;
 
-	measure_centers(tables, model);
-	if (!(tables->widest > NARROWEST && tables->widest < WIDEST))
-		return;
-	(void) frexp(tables->widest, &exponent);
-	tables->unit = ldexp(1, -exponent);
-	tables->widest *= tables->unit;
 	for (int c = 0; c < panels(model) * CLU_LANES; c++)
 	{
 		float *to = tables->panel + (size_t) (c / CLU_LANES) * d * CLU_LANES + c % CLU_LANES;
@@ -140,6 +159,27 @@ prepare_filter(hard_tables *tables, const clu_model *model)
 		}
 		tables->half_norm[c] = c < model->k ? (float) (norm / 2) : INFINITY;
 	}
+}
+
+static void
+prepare_filter(hard_tables *tables, const clu_model *model)
+{
+	int exponent;
+
+	measure_centers(tables, model);
+	if (!(tables->widest > NARROWEST && tables->widest < WIDEST))
+		return;
+	(void) frexp(tables->widest, &exponent);
+	tables->unit = ldexp(1, -exponent);
+	tables->widest *= tables->unit;
+	if (tables->coarse)
+	{
+		clu_frame frame = {.shift = tables->shift, .unit = tables->unit};
+
+		clu_coarse_pack(&tables->set, model->center, &frame, tables->x, NULL);
+	}
+	else
+		prepare_panels(tables, model);
 }
 
 static void
@@ -257,20 +297,13 @@ center_point(hard_tables *tables, const double *x, int d)
 	return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-/* The label, if the filter proves one; else -1. */
+/* The label, if the scores prove one; else -1. */
 static int
-filtered_label(clu_scorer *scorer, const double *x)
+label_by_scores(const hard_tables *tables, const clu_model *model, double error)
 {
-	hard_tables		*tables = scorer->tables;
-	const clu_model *model = scorer->model;
-	double			 squared = center_point(tables, x, model->d), length, error;
-	float			 least = INFINITY, second = INFINITY;
-	int				 best = 0;
+	float least = INFINITY, second = INFINITY;
+	int	  best = 0;
 
-	if (!(squared < 1e30))
-		return -1;
-	length = sqrt(squared) * (1 + 1e-6) + 0x1p-70;
-	error = clu_filter_error(clu_filter_gamma(model->d), model->d, length, tables->widest);
 	clu_kernel->point_scores(tables->x, model->d, tables->panel, tables->half_norm, panels(model),
 							 tables->score);
 	for (int c = 0; c < model->k; c++)
@@ -289,13 +322,97 @@ filtered_label(clu_scorer *scorer, const double *x)
 	return (double) second - (double) least > 2 * error ? best : -1;
 }
 
+static double
+rough_distance(const clu_model *model, const double *x, int c)
+{
+	return clu_kernel->point_squared(x, 8, model->d,
+									 model->center + (size_t) c * (size_t) model->d);
+}
+
+static int
+least_bound(const float *bound, int k)
+{
+	int best = 0;
+
+	for (int c = 1; c < k; c++)
+		best = bound[c] < bound[best] ? c : best;
+	return best;
+}
+
+/*
+ * The nearest of the centres whose bounds are not above the score of the nearest so far, if there are few
+ * and it's nearer than the others beyond rounding; else -1.
+ */
+static int
+nearest_within_bounds(const hard_tables *tables, const clu_model *model, const double *x,
+					  double norm, double error)
+{
+	int	   first = least_bound(tables->score, model->k), best = first, left = MOST_LEFT;
+	double least = rough_distance(model, x, first), second = INFINITY;
+	double slack = 8 * (model->d + 4) * DBL_EPSILON;
+	float  limit = clu_bound_limit(least, tables->unit, norm, error);
+
+	for (int c = 0; c < model->k; c++)
+	{
+		double distance;
+
+		if (!(tables->score[c] <= limit) || c == first)
+			continue;
+		if (left-- == 0)
+			return -1;
+		distance = rough_distance(model, x, c);
+		second = CLU_MIN(second, CLU_MAX(least, distance));
+		if (distance >= least)
+			continue;
+		least = distance;
+		best = c;
+		limit = clu_bound_limit(least, tables->unit, norm, error);
+	}
+	return second > SAFE_LEAST && least * (1 + slack) < second * (1 - slack) ? best : -1;
+}
+
+static int
+label_by_bounds(const hard_tables *tables, const clu_model *model, const double *x)
+{
+	clu_frame frame = {.shift = tables->shift, .unit = tables->unit};
+	clu_grain grain;
+	double	  norm, length;
+
+	clu_coarse_row(x, model->d, &frame, tables->x, tables->place, &grain);
+	norm = grain.norm;
+	if (!(norm < FURTHEST))
+		return -1;
+	clu_kernel->coarse_point(tables->place, (int) (tables->set.stride / 4), &tables->set.centers,
+							 panels(model), grain.scale, grain.loss, clu_coarse_reach(&grain),
+							 tables->score);
+	length = sqrt(norm) * (1 + 1e-6) + 0x1p-70;
+	return nearest_within_bounds(tables, model, x, norm * (1 - 4 * FLT_EPSILON),
+								 clu_coarse_error(model->d, length, tables->widest));
+}
+
+/* The label, if the filter proves one; else -1. */
+static int
+filtered_label(hard_tables *tables, const clu_model *model, const double *x)
+{
+	double squared, length, gamma = clu_filter_gamma(model->d);
+
+	if (tables->coarse)
+		return label_by_bounds(tables, model, x);
+	squared = center_point(tables, x, model->d);
+	if (!(squared < FURTHEST))
+		return -1;
+	length = sqrt(squared) * (1 + 1e-6) + 0x1p-70;
+	return label_by_scores(tables, model,
+						   clu_filter_error(gamma, model->d, length, tables->widest));
+}
+
 static int
 label(clu_scorer *scorer, const double *x)
 {
 	hard_tables		*tables = scorer->tables;
 	const clu_model *model = scorer->model;
 	double			 distance;
-	int				 best = tables->unit > 0 ? filtered_label(scorer, x) : -1;
+	int				 best = tables->unit > 0 ? filtered_label(tables, model, x) : -1;
 
 	if (best >= 0)
 		return best;

@@ -44,11 +44,14 @@ typedef struct clu_sided
 	int64_t		 *below_hi, *below_lo; /* weight of those below */
 } clu_sided;
 
-/* What coarse.h makes of centres, padded to whole groups of filter_group. */
+#define CLU_COARSE_MOST 127	  /* the greatest of coarse.h's whole numbers */
+#define CLU_COARSE_RAISED 128 /* added to those of points */
+
+/* What coarse.h makes of centres, padded to whole groups. */
 typedef struct clu_coarse_centers
 {
-	const int8_t  *packed; /* [group][quad of columns][filter_group][4] */
-	const int32_t *start;  /* makes up for the 128 that points have been raised by */
+	const int8_t  *packed; /* [group][quad of columns][centre in the group][4] */
+	const int32_t *start;  /* makes up for what points have been raised by */
 	const float	  *scale, *half_norm, *length, *loss;
 } clu_coarse_centers;
 
@@ -105,8 +108,17 @@ typedef struct clu_kernels
 
 	/*
 	 * Bounds of scores from small integers, as coarse.h has them; all NULL where the CPU has no
-	 * dot products of bytes.  First, the quads of 32 rows of bytes, whose length is a multiple
-	 * of 16, to a panel.  Then what filter_list does, and the centre with the least bound.
+	 * dot products of bytes.  First, (x - shift) * unit as floats, padded with zeros to a
+	 * multiple of 16; returns the largest absolute value.  Then multiples of the scale of those, raised;
+	 * returns the sum of squares of what is left.
+	 */
+	float (*coarse_center)(const double *x, int d, const double *shift, double unit, size_t padded,
+						   float *out, double *norm);
+	double (*coarse_round)(const float *x, size_t padded, float scale, uint8_t *out);
+
+	/*
+	 * The quads of 32 rows of bytes to a panel.  Then what filter_list does, and the centre with the
+	 * least bound, of centres in groups of filter_group.
 	 */
 	void (*coarse_panel)(const uint8_t *const *row, int quads, uint8_t *place);
 	void (*coarse_list)(const clu_coarse_panel *panel, int quads, const clu_coarse_centers *centers,
@@ -114,6 +126,10 @@ typedef struct clu_kernels
 						int *count);
 	void (*coarse_nearest)(const clu_coarse_panel *panel, int quads,
 						   const clu_coarse_centers *centers, int groups, float *index);
+
+	/* The bounds for one point, of centres in groups of 32. */
+	void (*coarse_point)(const uint8_t *place, int quads, const clu_coarse_centers *centers,
+						 int panels, float scale, float loss, float reach, float *bound);
 
 	/*
 	 * The two least distances to k centres (k * d, row after row) and the index of the least;

@@ -36,6 +36,7 @@ typedef __m512d vd;
 #define vd_set(x) _mm512_set1_pd(x)
 #define vf_minus_product(sum, a, b) _mm512_fnmadd_ps((a), (b), (sum))
 #define vf_plus_product(sum, a, b) _mm512_fmadd_ps((a), (b), (sum))
+#define vf_mul(a, b) _mm512_mul_ps((a), (b))
 #define vf_min(a, b) _mm512_min_ps((a), (b))
 #define vf_max(a, b) _mm512_max_ps((a), (b))
 #define vf_select_less(a, b, then, otherwise) \
@@ -120,7 +121,11 @@ typedef __m512i vi;
 #define vi_load(p) _mm512_loadu_si512(p)
 #define vi_set(x) _mm512_set1_epi32(x)
 #define vi_dot(sum, a, b) _mm512_dpbusd_epi32((sum), (a), (b))
-#define vf_scaled(whole, scale) _mm512_mul_ps(_mm512_cvtepi32_ps(whole), (scale))
+#define vi_add(a, b) _mm512_add_epi32((a), (b))
+#define vi_rounded(x) _mm512_cvtps_epi32(x)
+#define vi_store_bytes(p, v) _mm_storeu_si128((__m128i *) (p), _mm512_cvtepi32_epi8(v))
+#define vf_of(whole) _mm512_cvtepi32_ps(whole)
+#define vd_store_floats(p, v) _mm256_storeu_ps((p), _mm512_cvtpd_ps(v))
 
 #include "kernel_coarse_body.h"
 
@@ -138,9 +143,12 @@ vnni_available(void)
 
 const clu_kernels clu_kernels_avx512vnni = {.name = "avx512vnni",
 											.available = vnni_available,
+											.coarse_center = coarse_center,
+											.coarse_round = coarse_round,
 											.coarse_panel = coarse_panel,
 											.coarse_list = coarse_list,
 											.coarse_nearest = coarse_nearest,
+											.coarse_point = coarse_point,
 											KERNEL_FUNCTIONS};
 
 #else

@@ -31,7 +31,8 @@ void
 clu_narrow_layout(clu_narrow *narrow, clu_arena *arena, size_t n, int k, int d)
 {
 	clu_coarse_layout(&narrow->coarse, arena, n, k, d);
-	clu_coarse_set_layout(&narrow->set, arena, &narrow->coarse, k);
+	clu_coarse_set_layout(&narrow->set, arena, is_coarse(narrow) ? k : 0, d,
+						  clu_kernel->filter_group);
 	clu_axes_layout(&narrow->axes, arena, n, is_coarse(narrow) ? 0 : k, d);
 	CLU_TAKE(arena, narrow->places, clu_size_product(padded_centers(k), most_columns(narrow)));
 }

@@ -61,7 +61,7 @@ clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, in
 	CLU_TAKE(arena, s->asked, s->keeps ? n : 0);
 	s->coarse = s->keeps && coarse != NULL && coarse->stride > 0 ? coarse : NULL;
 	if (s->coarse != NULL)
-		clu_coarse_set_layout(&s->set, arena, coarse, s->candidates);
+		clu_coarse_set_layout(&s->set, arena, s->candidates, d, clu_kernel->filter_group);
 	CLU_TAKE(arena, s->row, dims);
 	CLU_TAKE(arena, s->seeding, 1);
 	CLU_TAKE(arena, s->own, (size_t) members);

@@ -21,7 +21,7 @@ limit_of(const clu_seeding *at, uint32_t point)
 	double			  length = sqrt(norm) * (1 + 1e-6) + 0x1p-70;
 
 	return clu_bound_limit(s->cost[point], at->frame->unit, norm * (1 - 4 * FLT_EPSILON),
-						   clu_coarse_error(s->coarse, length, s->set.widest));
+						   clu_coarse_error(s->d, length, s->set.widest));
 }
 
 /* The candidates that may reach the list at hand, and the points of it that are asked. */
