@@ -36,6 +36,7 @@ struct clu_collapse
 	clu_rows   rows;
 	clu_order  order;
 	clu_points points;
+	bool	   copied;				/* values are, from the rows to the points */
 	double	   scale;				/* of the sum of the weights */
 	size_t	   to[CLU_MOST_SHARES]; /* the first point of each share of the sorted rows */
 	measured   all;
@@ -291,11 +292,11 @@ weight_of_run(const clu_points *points, const clu_order *order, const clu_rows *
 	if (rows->w == NULL)
 		return (double) (end - first);
 	if (end == first + 1)
-		return rows->w[order->index[first]] / points->weight_unit;
+		return rows->w[clu_order_row(order, first)] / points->weight_unit;
 	scale = clu_exact_scale(points->total_weight, points->total_weight);
 	for (size_t i = first; i < end; i++)
 	{
-		clu_exact_add(&hi, &lo, rows->w[order->index[i]] / points->weight_unit, scale);
+		clu_exact_add(&hi, &lo, rows->w[clu_order_row(order, i)] / points->weight_unit, scale);
 		if ((i - first) % CLU_EXACT_CARRY == 0)
 			clu_exact_carry(&hi, &lo, 1);
 	}
@@ -305,7 +306,7 @@ weight_of_run(const clu_points *points, const clu_order *order, const clu_rows *
 
 /* Begin to bring a row into the cache: rows in canonical order lie anywhere. */
 static void
-fetch_row(const clu_rows *rows, uint32_t row)
+fetch_row(const clu_rows *rows, size_t row)
 {
 	size_t		size = clu_row_size(rows->d, rows->width);
 	const char *x = (const char *) rows->x + row * size;
@@ -315,7 +316,7 @@ fetch_row(const clu_rows *rows, uint32_t row)
 }
 
 static void
-copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
+copy_row(clu_points *points, size_t to, const clu_rows *rows, size_t from)
 {
 	size_t d = (size_t) rows->d;
 
@@ -477,11 +478,11 @@ collapse_share(void *work, size_t item, int member, const clu_interrupt *interru
 
 		for (end = first + 1; end < rows->n && order->tied[end];)
 			end++;
-		if (!in_place(rows))
+		if (c->copied)
 		{
 			if (first + AHEAD < rows->n)
-				fetch_row(rows, order->index[first + AHEAD]);
-			copy_row(&c->points, to, rows, order->index[first]);
+				fetch_row(rows, clu_order_row(order, first + AHEAD));
+			copy_row(&c->points, to, rows, clu_order_row(order, first));
 		}
 		w = weight_of_run(&c->points, order, rows, first, end);
 		if (c->points.w != NULL)
@@ -539,6 +540,26 @@ measure_rows(struct clu_collapse *c, clu_team *team, const clu_interrupt *interr
 	return status;
 }
 
+/* Whether the rows are the points, as they lie. */
+static bool
+lie_in_order(const struct clu_collapse *c)
+{
+	return c->order.index == NULL && c->rows.movable && c->points.n == c->rows.n &&
+		   c->points.unit == 1;
+}
+
+static void
+fill_points(struct clu_collapse *c, clu_team *team, const clu_interrupt *interrupt)
+{
+	c->points.largest_weight = c->points.least_weight = 1;
+	if (!c->copied && c->points.w == NULL)
+		return;
+	c->points.largest_weight = 0;
+	c->points.least_weight = INFINITY;
+	find_places(c, interrupt);
+	clu_team_run(team, CLU_JOB_COLLAPSE, c, clu_shares(c->rows.n), interrupt);
+}
+
 clu_status
 clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
 					clu_team *team, const clu_interrupt *interrupt, clu_error *error)
@@ -554,10 +575,10 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 	status = measure_rows(c, team, interrupt, error);
 	if (status != CLU_OK)
 		return status;
-	c->points.largest_weight = 0;
-	c->points.least_weight = INFINITY;
-	find_places(c, interrupt);
-	clu_team_run(team, CLU_JOB_COLLAPSE, c, clu_shares(rows->n), interrupt);
+	if (lie_in_order(c))
+		c->points.x = (void *) rows->x;
+	c->copied = c->points.x != rows->x;
+	fill_points(c, team, interrupt);
 	*points = c->points;
 	if (points->largest_weight == 1 && points->total_weight == (double) points->n)
 		points->w = NULL;

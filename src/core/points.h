@@ -29,8 +29,9 @@ typedef struct clu_rows
 	int			  width; /* bytes of a value: 4 (float), 8 (double), or CLU_PACKED */
 
 	/*
-	 * Packed rows, and their weights, may be put into another order where they lie.  Then the
-	 * points of long rows need no memory for a copy of them; the rows must stay where they are.
+	 * Rows, and their weights, may be put into another order where they lie, and may get 0 for -0.
+	 * Then the points need no memory for a copy of them where they can be the rows themselves
+	 * (points.c, arrange.h); the rows must stay where they are.
 	 */
 	bool movable;
 } clu_rows;
