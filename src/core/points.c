@@ -11,6 +11,8 @@
 #include "order.h"
 
 #define CHECK_ROWS 16384	 /* rows of light work between two checks for interrupts */
+#define CHECK_VALUES 65536	 /* the same, of values */
+#define SIDE_BY_SIDE 64		 /* columns of which the ranges are kept at hand */
 #define MOVED_WORDS 4		 /* packed rows from this size on are ordered where they lie */
 #define AHEAD 8				 /* rows that are fetched before they are copied */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
@@ -139,31 +141,58 @@ clear_measured(measured *m, size_t columns)
 	m->hi = m->lo = 0;
 }
 
-/* The range of every column, and its least absolute value that isn't 0. */
-static void
-measure_values(measured *m, const clu_rows *rows, size_t first, size_t end,
-			   const clu_interrupt *interrupt)
+/* The ranges of n rows of so many columns, and their least absolute values that aren't 0. */
+static inline void
+widen_ranges(const measured *m, const void *restrict x, const int width, size_t n, size_t columns)
 {
 	double *restrict least = m->least;
 	double *restrict low = m->low;
 	double *restrict high = m->high;
-	size_t d = (size_t) rows->d;
 
-	for (size_t i = first; i < end; i++)
-	{
-		for (size_t j = 0; j < d; j++)
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < columns; j++)
 		{
-			double value = rows->width == 8 ? ((const double *) rows->x)[i * d + j]
-											: ((const float *) rows->x)[i * d + j];
+			double value = width == 8 ? ((const double *) x)[i * columns + j]
+									  : ((const float *) x)[i * columns + j];
 			double size = value == 0 ? INFINITY : fabs(value);
 
 			low[j] = value < low[j] ? value : low[j];
 			high[j] = value > high[j] ? value : high[j];
 			least[j] = size < least[j] ? size : least[j];
 		}
-		if (i % CHECK_ROWS == 0 || d > CHECK_ROWS / 64)
-			clu_check(interrupt);
+}
+
+static void
+measure_values(measured *m, const clu_rows *rows, size_t first, size_t n)
+{
+	const char *x = (const char *) rows->x + first * clu_row_size(rows->d, rows->width);
+
+	if (rows->width == 8)
+		widen_ranges(m, x, 8, n, (size_t) rows->d);
+	else
+		widen_ranges(m, x, 4, n, (size_t) rows->d);
+}
+
+/* Short rows are measured many at a time, as if they were long ones: loops over columns are short else. */
+static void
+measure_short_rows(measured *m, const clu_rows *rows, size_t first, size_t n)
+{
+	double	 least[SIDE_BY_SIDE], low[SIDE_BY_SIDE], high[SIDE_BY_SIDE];
+	measured wide = {.least = least, .low = low, .high = high};
+	clu_rows taken = *rows;
+	size_t	 d = (size_t) rows->d, together = SIDE_BY_SIDE / d, whole = n / together * together;
+
+	taken.d = (int) (d * together);
+	clear_measured(&wide, d * together);
+	taken.x = (const char *) rows->x + first * clu_row_size(rows->d, rows->width);
+	measure_values(&wide, &taken, 0, n / together);
+	for (size_t j = 0; j < d * together; j++)
+	{
+		m->low[j % d] = CLU_MIN(m->low[j % d], low[j]);
+		m->high[j % d] = CLU_MAX(m->high[j % d], high[j]);
+		m->least[j % d] = CLU_MIN(m->least[j % d], least[j]);
 	}
+	measure_values(m, rows, first + whole, n - whole);
 }
 
 static void
@@ -193,8 +222,15 @@ measure_share(void *work, size_t item, int member, const clu_interrupt *interrup
 	size_t				 end = clu_share_first(c->rows.n, item + 1);
 
 	clear_measured(own, measured_columns(&c->rows));
-	if (measured_columns(&c->rows) > 0)
-		measure_values(own, &c->rows, first, end, interrupt);
+	for (size_t at = first, n; at < end && measured_columns(&c->rows) > 0; at += n)
+	{
+		n = CLU_MIN(end - at, CLU_MAX(CHECK_VALUES / (size_t) c->rows.d, 1));
+		if (c->rows.d * 2 <= SIDE_BY_SIDE)
+			measure_short_rows(own, &c->rows, at, n);
+		else
+			measure_values(own, &c->rows, at, n);
+		clu_check(interrupt);
+	}
 	if (c->rows.w != NULL)
 		measure_weights(own, c->rows.w, first, end);
 }
