@@ -654,8 +654,7 @@ queue_lanes(const pass *p, uint32_t *queue, int queued, size_t first, uint32_t l
 	{
 		size_t point = first + (size_t) __builtin_ctz(lanes);
 
-		__builtin_prefetch(x + point * size);
-		__builtin_prefetch(x + point * size + CLU_MIN(size, 64));
+		clu_fetch_row(x + point * size, size);
 		queue[queued++] = (uint32_t) point;
 	}
 	return queued;

@@ -22,6 +22,7 @@
 
 #define CLU_LANES 32 /* points in a panel */
 #define CLU_GROUP 8	 /* centres in a group of point_distances */
+#define CLU_AHEAD 64 /* points of a list beyond those of a panel, which are fetched meanwhile */
 
 typedef enum clu_metric
 {

@@ -344,11 +344,9 @@ weight_of_run(const clu_points *points, const clu_order *order, const clu_rows *
 static void
 fetch_row(const clu_rows *rows, size_t row)
 {
-	size_t		size = clu_row_size(rows->d, rows->width);
-	const char *x = (const char *) rows->x + row * size;
+	size_t size = clu_row_size(rows->d, rows->width);
 
-	__builtin_prefetch(x);
-	__builtin_prefetch(x + CLU_MIN(size, 64));
+	clu_fetch_row((const char *) rows->x + row * size, size);
 }
 
 static void

@@ -168,6 +168,24 @@ clu_point(const clu_points *points, size_t i, double *buffer)
 	return clu_row(points->x, points->width, i, points->d, buffer);
 }
 
+/* Begin to bring the row at x, of so many bytes, into the cache; of a long one the rest comes by itself. */
+static inline void
+clu_fetch_row(const void *x, size_t size)
+{
+	__builtin_prefetch(x);
+	__builtin_prefetch((const char *) x + CLU_MIN(size, 64));
+}
+
+/* The same for some of the points in a list, from number i on, which lie anywhere. */
+static inline void
+clu_fetch_points(const clu_points *points, const uint32_t *list, size_t count, size_t i, size_t n)
+{
+	size_t size = clu_row_size(points->d, points->width);
+
+	for (size_t end = CLU_MIN(count, i + n); i < end; i++)
+		clu_fetch_row((const char *) points->x + list[i] * size, size);
+}
+
 static inline double
 clu_value(const clu_points *points, size_t i, int column)
 {
