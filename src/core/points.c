@@ -13,7 +13,9 @@
 #define CHECK_ROWS 16384	 /* rows of light work between two checks for interrupts */
 #define CHECK_VALUES 65536	 /* the same, of values */
 #define SIDE_BY_SIDE 64		 /* columns of which the ranges are kept at hand */
+#define CHECK_BYTES 1048576	 /* the same, of rows that may be long */
 #define MOVED_WORDS 4		 /* packed rows from this size on are ordered where they lie */
+#define MOVED_BYTES 256		 /* the same for others */
 #define AHEAD 8				 /* rows that are fetched before they are copied */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
 #define SHARE_POINTS 2048	 /* in a share, at least */
@@ -72,7 +74,7 @@ clu_unpack(const uint64_t *row, int d, double *x)
 }
 
 /*
- * Whether the rows become the points where they lie.  Moving them is a chase from row to row,
+ * Whether packed rows become the points where they lie.  Moving them is a chase from row to row,
  * copying is not: short rows are copied, which costs little memory.
  */
 static bool
@@ -402,35 +404,54 @@ plan_moves(const clu_points *points, const clu_order *order, size_t n,
 	}
 }
 
+/* As the values of a point, in a unit of 1. */
 static inline void
-copy_words(uint64_t *to, const uint64_t *from, size_t words)
+copy_values(const clu_rows *rows, void *to, const void *from)
 {
-	for (size_t i = 0; i < words; i++)
-		to[i] = from[i];
+	size_t d = (size_t) rows->d;
+
+	if (rows->width == CLU_PACKED)
+		for (size_t i = 0; i < clu_words(rows->d); i++)
+			((uint64_t *) to)[i] = ((const uint64_t *) from)[i];
+	else if (rows->width == 4)
+		for (size_t i = 0; i < d; i++)
+			((float *) to)[i] = ((const float *) from)[i] + 0.0f;
+	else
+		for (size_t i = 0; i < d; i++)
+			((double *) to)[i] = ((const double *) from)[i] + 0.0;
+}
+
+static size_t
+rows_between_checks(size_t size)
+{
+	return CLU_MAX(CHECK_BYTES / size, 1);
 }
 
 /* Move the rows of a cycle, which may be all, one place on each; buffer has room for a row. */
 static void
-move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, uint64_t *buffer,
+move_cycle(const clu_rows *rows, uint32_t *from, size_t start, void *buffer,
 		   const clu_interrupt *interrupt)
 {
-	size_t at = start, moved = 0;
-	double weight = w == NULL ? 0 : w[start];
+	size_t	at = start, moved = 0, size = clu_row_size(rows->d, rows->width);
+	size_t	between = rows_between_checks(size);
+	char   *x = (char *) rows->x;
+	double *w = (double *) rows->w;
+	double	weight = w == NULL ? 0 : w[start];
 
-	copy_words(buffer, x + start * words, words);
+	copy_values(rows, buffer, x + start * size);
 	while (from[at] != start)
 	{
 		size_t next = from[at];
 
-		copy_words(x + at * words, x + next * words, words);
+		copy_values(rows, x + at * size, x + next * size);
 		if (w != NULL)
 			w[at] = w[next];
 		from[at] = (uint32_t) at;
 		at = next;
-		if (++moved % CHECK_ROWS == 0)
+		if (++moved % between == 0)
 			clu_check(interrupt);
 	}
-	copy_words(x + at * words, buffer, words);
+	copy_values(rows, x + at * size, buffer);
 	if (w != NULL)
 		w[at] = weight;
 	from[at] = (uint32_t) at;
@@ -440,12 +461,21 @@ static void
 move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
 		  const clu_interrupt *interrupt)
 {
+	size_t size = clu_row_size(rows->d, rows->width), between = rows_between_checks(size);
+
 	plan_moves(points, order, rows->n, interrupt);
+	for (size_t i = 0; i < rows->n && rows->width != CLU_PACKED; i++)
+	{
+		/* there may be a -0 in a row that stays, too */
+		if (order->spare[i] == i)
+			copy_values(rows, (char *) rows->x + i * size, (char *) rows->x + i * size);
+		if (i % between == 0)
+			clu_check(interrupt);
+	}
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		if (order->spare[i] != i)
-			move_cycle(order->spare, i, points->x, clu_words(rows->d), (double *) rows->w, buffer,
-					   interrupt);
+			move_cycle(rows, order->spare, i, buffer, interrupt);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
@@ -578,8 +608,15 @@ measure_rows(struct clu_collapse *c, clu_team *team, const clu_interrupt *interr
 static bool
 lie_in_order(const struct clu_collapse *c)
 {
-	return c->order.index == NULL && c->rows.movable && c->points.n == c->rows.n &&
-		   c->points.unit == 1;
+	return c->order.index == NULL && c->points.n == c->rows.n;
+}
+
+/* Whether long rows are to be moved; the members of a team copy theirs at the same time. */
+static bool
+worth_moving(const struct clu_collapse *c, const clu_team *team)
+{
+	return c->order.spare != NULL && clu_team_members(team) == 1 &&
+		   clu_row_size(c->rows.d, c->rows.width) >= MOVED_BYTES;
 }
 
 static void
@@ -609,7 +646,7 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 	status = measure_rows(c, team, interrupt, error);
 	if (status != CLU_OK)
 		return status;
-	if (lie_in_order(c))
+	if (rows->movable && c->points.unit == 1 && (lie_in_order(c) || worth_moving(c, team)))
 		c->points.x = (void *) rows->x;
 	c->copied = c->points.x != rows->x;
 	fill_points(c, team, interrupt);
@@ -617,9 +654,9 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 	if (points->largest_weight == 1 && points->total_weight == (double) points->n)
 		points->w = NULL;
 
-	/* a row has fewer words than there are columns: largest lends itself as a buffer */
-	if (in_place(rows))
-		move_rows(points, order, rows, points->largest, interrupt);
+	/* what member 0 has found out about the columns is known by now: there is room for a row */
+	if (points->x == rows->x && order->index != NULL)
+		move_rows(points, order, rows, c->member[0].low, interrupt);
 	return CLU_OK;
 }
 

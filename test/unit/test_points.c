@@ -464,6 +464,39 @@ test_collapse(void)
 	}
 }
 
+/* Long rows become the points where they lie, with the equal ones behind them. */
+static void
+test_collapse_long(void)
+{
+	bool good = true, moved = true;
+
+	for (int kind = 0; kind < KINDS; kind++)
+		for (int width = 4; width <= 8; width += 4)
+			for (int weighting = 0; weighting < WEIGHTINGS; weighting++)
+			{
+				clu_rows rows = random_rows(kind, 300, 65, width);
+				uint64_t hash;
+				prepared p;
+
+				if (weighting != NO_WEIGHTS)
+					random_weights(&rows, weighting);
+				for (size_t i = 1; i < 300; i += 3)
+					for (int j = 0; j < 65; j++)
+						set_value(&rows, i, j, get_value(&rows, i - 1, j));
+				hash = hash_of_rows(&rows);
+				rows.movable = true;
+				if (!((kind == RANDOM_BITS || kind == HALVED) && width == 8))
+					good = good && collapsed_as_reference(&rows, weighting);
+				prepare_points(&p, &rows);
+				moved = moved && (p.points.x == rows.x) == (p.points.unit == 1);
+				good = good && hash_of_rows(&rows) == hash;
+				free_points(&p);
+				free_rows(&rows);
+			}
+	ok(good, "long rows collapse where they lie, and are the same rows then");
+	ok(moved, "unless they need another unit");
+}
+
 /* Whether two sets of points are the same, to the bit. */
 static bool
 same_points(const clu_points *a, const clu_points *b)
@@ -655,6 +688,7 @@ main(void)
 	test_arrange();
 	test_deep_arrange();
 	test_collapse();
+	test_collapse_long();
 	test_shuffled();
 	test_duplicates();
 	test_units();
