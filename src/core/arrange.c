@@ -9,9 +9,9 @@
 #include "random.h"
 
 #define MOST_SIZE 128	 /* bytes of a row: longer ones are moved once only (points.c) */
-#define LEAF 16384		 /* rows that are sorted in the cache, at most */
+#define LEAF 32768		 /* rows that are sorted in the cache, at most */
 #define USUAL_PIECE 4096 /* rows of a piece that is meant to be a leaf */
-#define MOST_PIECES 1024
+#define MOST_PIECES 512
 #define SAMPLES 16 /* for each piece */
 #define CELLS 8192
 #define AHEAD 4			 /* rows beyond the next one of a piece, which are fetched */

@@ -319,7 +319,7 @@ arranged(clu_rows *rows)
 static void
 test_arrange(void)
 {
-	const size_t sizes[] = {1, 2, 1000, 16384, 16385, 60000, 200000};
+	const size_t sizes[] = {1, 2, 1000, 32768, 32769, 60000, 200000};
 
 	for (int kind = 0; kind < KINDS; kind++)
 	{
