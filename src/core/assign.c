@@ -10,11 +10,18 @@
 
 #define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
 #define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
-#define QUEUE_STEP 256			/* points whose gaps are looked at together */
+#define QUEUED 256				/* points that wait together for their rows */
+#define MOST_GONE 64			/* units of the frame; beyond, gaps are known too roughly */
 #define MOST_WIDE 0x1p60		/* a centre farther out, in units of the frame, has no place */
 #define CHECK_PANELS 1024		/* with more coordinates of centres, a panel is worth a check */
 
 /* ---- tables ---- */
+
+static size_t
+panels(size_t n)
+{
+	return (n + CLU_LANES - 1) / CLU_LANES;
+}
 
 void
 clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
@@ -28,12 +35,14 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 	assigner->k = k;
 	assigner->d = d;
 	assigner->narrow = narrow;
-	CLU_TAKE(arena, assigner->label, n);
-	CLU_TAKE(arena, assigner->gap, n);
+	CLU_TAKE(arena, assigner->label, panels(n) * CLU_LANES);
+	CLU_TAKE(arena, assigner->reach, panels(n) * CLU_LANES);
+	CLU_TAKE(arena, assigner->calm, panels(n));
 	CLU_TAKE(arena, assigner->packed, clu_packed_size(k, d));
 	CLU_TAKE(arena, assigner->filter_packed, clu_size_product(padded, dims));
 	CLU_TAKE(arena, assigner->half_norm, padded);
-	CLU_TAKE(arena, assigner->way, (size_t) k);
+	CLU_TAKE(arena, assigner->gone, (size_t) k);
+	CLU_TAKE(arena, assigner->gone_up, (size_t) k);
 	assigner->members = members;
 	CLU_TAKE(arena, assigner->member, (size_t) members);
 	for (int m = 0; m < members; m++)
@@ -67,8 +76,15 @@ clu_assign_reset(clu_assigner *assigner, size_t n)
 	for (size_t i = 0; i < n; i++)
 	{
 		assigner->label[i] = CLU_NO_LABEL;
-		assigner->gap[i] = 0;
+		assigner->reach[i] = 0;
 	}
+	/* what is missing in the last panel never asks for anything */
+	for (size_t i = n; i < panels(n) * CLU_LANES; i++)
+	{
+		assigner->label[i] = 0;
+		assigner->reach[i] = INFINITY;
+	}
+	memset(assigner->calm, 0, panels(n) * sizeof(float));
 	forget_doubts(assigner);
 }
 
@@ -140,6 +156,14 @@ way_of(const clu_assigner *a, const double *from, const double *to)
 	return distance * a->frame->unit * (1 + 1e-9 + a->d * DBL_EPSILON);
 }
 
+/* Add to the ways of a label, rounded up. */
+static void
+add_way(double *gone, double way)
+{
+	if (way > 0)
+		*gone = (*gone + way) * (1 + 4 * DBL_EPSILON);
+}
+
 static void
 measure_ways(clu_assigner *a, const double *previous, const clu_interrupt *interrupt)
 {
@@ -163,12 +187,39 @@ measure_ways(clu_assigner *a, const double *previous, const clu_interrupt *inter
 		clu_check_row(interrupt, (size_t) c, a->d);
 	}
 	for (int c = 0; c < a->k; c++)
-	{
-		double both = way[c] + (c == which ? second : longest);
+		add_way(&a->gone[c], way[c] + (c == which ? second : longest));
+	add_way(&a->all_gone, longest + second);
+}
 
-		/* rounded up, since the gaps are floats */
-		a->way[c] = both > 0 ? (float) (both * (1 + 2 * FLT_EPSILON) + FLT_MIN) : 0;
+/* Before gaps are known. */
+static void
+forget_ways(clu_assigner *a)
+{
+	memset(a->gone, 0, (size_t) a->k * sizeof(double));
+	a->all_gone = 0;
+}
+
+/* Never less than it is, as a float. */
+static float
+round_up(double sum)
+{
+	return sum > 0 ? (float) (sum * (1 + 2 * FLT_EPSILON) + FLT_MIN) : 0;
+}
+
+/* Find how far the gaps have shrunk, in the pass that begins. */
+static void
+shrink_gaps(clu_assigner *a, const double *previous, const clu_interrupt *interrupt)
+{
+	a->gaps_known = previous != NULL;
+	if (a->gaps_known)
+	{
+		measure_ways(a, previous, interrupt);
+		a->gaps_known = a->all_gone <= MOST_GONE;
 	}
+	if (!a->gaps_known)
+		forget_ways(a);
+	for (int c = 0; c < a->k; c++)
+		a->gone_up[c] = round_up(a->gone[c]);
 }
 
 /* Whether the filter could not decide for many of the points that it saw in the last pass. */
@@ -192,9 +243,7 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	bool doubts = filter_doubts(a);
 
 	a->center = center;
-	a->gaps_known = previous != NULL;
-	if (a->gaps_known)
-		measure_ways(a, previous, interrupt);
+	shrink_gaps(a, previous, interrupt);
 	pack_for_exact(a, interrupt);
 	a->filtered =
 		a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && a->k <= MOST_FILTERED && !doubts;
@@ -212,20 +261,9 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 /* ---- one panel ---- */
 
 float
-clu_exact_gap(const clu_assigner *a, double least, double second)
+clu_gap_between(const clu_assigner *a, double least, double second)
 {
-	double slack = 4 * (a->d + 4) * DBL_EPSILON, gap;
-
-	if (a->metric == CLU_SQUARED)
-	{
-		least = sqrt(least);
-		second = sqrt(second);
-	}
-	if (!(second < INFINITY))
-		return a->k == 1 ? FLT_MAX / 4 : 0;
-	gap = (second * (1 - slack) - least * (1 + slack)) * a->frame->unit;
-	/* down to a float, and a little more */
-	return gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
+	return a->k == 1 ? FLT_MAX / 4 : clu_exact_gap(a->metric, least, second, a->d, a->frame->unit);
 }
 
 void
@@ -251,7 +289,7 @@ clu_settle_exactly(clu_pass *p, uint32_t point)
 		else if (distance < second)
 			second = distance;
 	}
-	clu_settle(p, point, label, clu_exact_gap(a, least, second));
+	clu_settle(p, point, label, clu_gap_between(a, least, second));
 }
 
 static void
@@ -263,10 +301,9 @@ scan_exactly(clu_pass *p, const uint32_t *queue, int n)
 
 	clu_panel_fill(p->own->panel, p->block->x, p->block->width, a->d, queue, n);
 	clu_kernel->nearest(a->metric, p->own->panel, a->d, a->center, a->k, least, second, index);
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		gap[lane] = clu_exact_gap(a, least[lane], second[lane]);
+	clu_kernel->exact_gaps(a->metric, least, second, a->d, a->frame->unit, gap);
 	for (int lane = 0; lane < n; lane++)
-		clu_settle(p, queue[lane], (uint32_t) index[lane], gap[lane]);
+		clu_settle(p, queue[lane], (uint32_t) index[lane], a->k == 1 ? FLT_MAX / 4 : gap[lane]);
 }
 
 void
@@ -306,31 +343,55 @@ scan(clu_pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
 		clu_check(interrupt);
 }
 
-/*
- * Let the gaps of some points shrink, and append those to the queue where none is left.  No
- * branch depends on a gap: early in a fit, and late, it could be foreseen, but not in between.
- */
-static int
-queue_points(clu_pass *p, uint32_t *restrict queue, int queued, size_t first, size_t end)
+/* ---- whole blocks ---- */
+
+/* The lanes of a panel whose gaps are used up, as bits; the ways of all centres tell of most panels. */
+static uint32_t
+doubtful_lanes(const clu_pass *p, size_t first, float all_gone)
 {
 	const clu_assigner *a = p->a;
-	const uint32_t *restrict label = p->label;
-	const float *restrict way = a->way;
-	float *restrict gap = p->gap;
+	size_t				n = CLU_MIN(p->block->n - first, CLU_LANES);
+	float			   *calm = &a->calm[(p->block->first + first) / CLU_LANES], least;
+	uint32_t			doubtful = UINT32_MAX >> (CLU_LANES - n);
 
-	for (size_t i = first; i < end; i++)
+	if (a->gaps_known && *calm > all_gone)
+		return 0;
+	*calm = 0;
+	if (!a->gaps_known)
+		return doubtful;
+	doubtful = clu_kernel->used_up(p->reach + first, p->label + first, a->gone_up, &least);
+	if (doubtful == 0)
+		*calm = clu_round_down(least * (1 - 2 * FLT_EPSILON) + a->all_gone);
+	return doubtful;
+}
+
+/* Append points to the queue, and begin to bring their rows into the cache. */
+static int
+queue_lanes(const clu_pass *p, uint32_t *queue, int queued, size_t first, uint32_t lanes)
+{
+	size_t		size = clu_row_size(p->block->d, p->block->width);
+	const char *x = p->block->x;
+
+	for (; lanes != 0; lanes &= lanes - 1)
 	{
-		queue[queued] = (uint32_t) i;
-		if (a->gaps_known)
-		{
-			/* the factor makes up for the rounding of the difference */
-			gap[i] = (gap[i] - way[label[i]]) * (1 - 2 * FLT_EPSILON);
-			queued += !(gap[i] > 0);
-		}
-		else
-			queued++;
+		size_t point = first + (size_t) __builtin_ctz(lanes);
+
+		clu_fetch_row(x + point * size, size);
+		queue[queued++] = (uint32_t) point;
 	}
 	return queued;
+}
+
+/* Scan what fills whole panels; returns what is left of the queue, and moved to its front. */
+static int
+scan_queue(clu_pass *p, uint32_t *queue, int queued, const clu_interrupt *interrupt)
+{
+	int at = 0;
+
+	for (; at + CLU_LANES <= queued; at += CLU_LANES)
+		scan(p, queue + at, CLU_LANES, interrupt);
+	memmove(queue, queue + at, (size_t) (queued - at) * sizeof(*queue));
+	return queued - at;
 }
 
 size_t
@@ -341,25 +402,40 @@ clu_assign_block(clu_assigner *a, int member, const clu_block *block, clu_change
 				  .own = &a->member[member],
 				  .block = block,
 				  .label = a->label + block->first,
-				  .gap = a->gap + block->first,
+				  .reach = a->reach + block->first,
 				  .changes = changes};
-	uint32_t queue[QUEUE_STEP + CLU_LANES];
+	float	 all_gone = round_up(a->all_gone);
+	uint32_t queue[QUEUED + CLU_LANES];
 	int		 queued = 0;
 
-	for (size_t first = 0; first < block->n; first += QUEUE_STEP)
+	for (size_t first = 0; first < block->n; first += CLU_LANES)
 	{
-		int at = 0;
+		uint32_t lanes = doubtful_lanes(&p, first, all_gone);
 
-		queued = queue_points(&p, queue, queued, first, CLU_MIN(first + QUEUE_STEP, block->n));
-		for (; at + CLU_LANES <= queued; at += CLU_LANES)
-			scan(&p, queue + at, CLU_LANES, interrupt);
-		queued -= at;
-		memmove(queue, queue + at, (size_t) queued * sizeof(*queue));
+		queued = queue_lanes(&p, queue, queued, first, lanes);
+		if (queued >= QUEUED)
+			queued = scan_queue(&p, queue, queued, interrupt);
 	}
+	queued = scan_queue(&p, queue, queued, interrupt);
 	if (queued > 0)
 		scan(&p, queue, queued, interrupt);
 	clu_scan_crowded(&p);
 	return p.changed;
+}
+
+void
+clu_assign_doubt(clu_assigner *a, size_t point)
+{
+	a->reach[point] = 0;
+	a->calm[point / CLU_LANES] = 0;
+}
+
+void
+clu_assign_renumber(clu_assigner *a, const int *order, double *scratch)
+{
+	memcpy(scratch, a->gone, (size_t) a->k * sizeof(double));
+	for (int c = 0; c < a->k; c++)
+		a->gone[c] = scratch[order[c]];
 }
 
 void

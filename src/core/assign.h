@@ -22,6 +22,9 @@
  *    its nearest.  When the centres move, the gap shrinks by at most the way of its own centre
  *    plus the longest way of any other; while it stays positive the label can't change, and the
  *    point isn't even read (Hamerly, SDM 2010, with the two bounds kept as their difference).
+ *    A gap isn't kept as it shrinks but as what the ways of its label may add up to, so that a
+ *    pass reads it and writes nothing; and of the points in a panel only the least gap is looked
+ *    at while the longest ways of all centres haven't used that up.
  *    Bounds are rounded so that they only err on the safe side, ties are never skipped.
  *
  * 4. Only changes are reported, so that sums of exact numbers need only be changed.
@@ -62,7 +65,10 @@ typedef struct clu_assigner
 
 	/* per point */
 	uint32_t *label;
-	float	 *gap; /* in units of the frame; <= 0: unknown */
+	float	 *reach; /* up to where gone leaves the label as it is; 0: unknown */
+
+	/* per panel of points */
+	float *calm; /* up to where all_gone leaves all their labels as they are; 0: unknown */
 
 	/* per centre, made by clu_assign_prepare */
 	const double *center;
@@ -70,7 +76,9 @@ typedef struct clu_assigner
 	float		 *filter_packed;
 	float		 *half_norm;
 	double		  largest_norm; /* |c|max, centred and scaled */
-	float		 *way;			/* what a gap shrinks by, per label */
+	double		 *gone;			/* what gaps have shrunk by, per label, in units of the frame */
+	float		 *gone_up;		/* rounded up */
+	double		  all_gone;		/* that of labels whose ways are always the longest */
 	bool		  gaps_known;
 	bool		  filtered; /* the filter is worth its while */
 	bool		  narrowed; /* bounds may be worth their while */
@@ -100,9 +108,15 @@ void clu_assign_reset(clu_assigner *assigner, size_t n);
 void clu_assign_prepare(clu_assigner *assigner, const double *center, const double *previous,
 						const clu_interrupt *interrupt);
 
-/* Assign a block; the labels that changed are listed in changes (room for block->n). */
+/* Assign a block, which begins with a panel; the labels that changed are listed in changes (room for block->n). */
 size_t clu_assign_block(clu_assigner *assigner, int member, const clu_block *block,
 						clu_change *changes, const clu_interrupt *interrupt);
+
+/* Somebody else has given the point a label: it is to be looked at in the next pass. */
+void clu_assign_doubt(clu_assigner *assigner, size_t point);
+
+/* Cluster c is the one that was order[c], and labels have been changed accordingly; scratch: k. */
+void clu_assign_renumber(clu_assigner *assigner, const int *order, double *scratch);
 
 /* Distances of a block's points to the centre of their own label, exactly. */
 void clu_own_distances(clu_metric metric, const clu_block *block, const double *center,

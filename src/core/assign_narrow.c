@@ -190,7 +190,7 @@ settle_listed(clu_pass *p, const seeker *s, const uint32_t *list, int count, flo
 	gap = gap_beyond(p, s, least, rest);
 	if (second < INFINITY)
 	{
-		float listed = second > LEAST_SURE ? clu_exact_gap(p->a, least, second) : 0;
+		float listed = second > LEAST_SURE ? clu_gap_between(p->a, least, second) : 0;
 
 		if (!(listed > 0))
 		{

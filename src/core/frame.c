@@ -59,44 +59,82 @@ collect_sum(void *work, size_t item, int member)
 		frame->shift[j] += own->sum[j];
 }
 
-static void
-spread_of_block(const clu_frame *frame, clu_frame_member *own, const clu_block *block)
+/* Squared distances of a panel of points from the shift, with their weights; returns their number. */
+static int
+deviations_of_panel(const clu_frame *frame, clu_frame_member *own, const clu_block *share,
+					size_t first, clu_dd *deviation)
 {
-	for (size_t first = 0; first < block->n; first += CLU_LANES)
+	uint32_t queue[CLU_LANES] = {0};
+	double	 hi[CLU_LANES], lo[CLU_LANES];
+	int		 n = (int) CLU_MIN(share->n - first, CLU_LANES);
+
+	for (int lane = 0; lane < n; lane++)
+		queue[lane] = (uint32_t) first + (uint32_t) lane;
+	clu_panel_fill(own->panel, share->x, share->width, share->d, queue, n);
+	clu_kernel->deviations(own->panel, share->d, frame->shift, hi, lo);
+	for (int lane = 0; lane < n; lane++)
 	{
-		uint32_t queue[CLU_LANES];
-		double	 hi[CLU_LANES], lo[CLU_LANES];
-		int		 n = (int) CLU_MIN(block->n - first, CLU_LANES);
-
-		for (int lane = 0; lane < n; lane++)
-			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(own->panel, block->x, block->width, block->d, queue, n);
-		clu_kernel->deviations(own->panel, block->d, frame->shift, hi, lo);
-		for (int lane = 0; lane < n; lane++)
-		{
-			clu_dd w = {clu_weight(block->w, queue[lane]), 0};
-
-			own->largest = fmax(own->largest, hi[lane]);
-			own->spread = clu_dd_add(own->spread, clu_dd_product(w, (clu_dd) {hi[lane], lo[lane]}));
-		}
+		own->largest = fmax(own->largest, hi[lane]);
+		deviation[lane] = (clu_dd) {hi[lane], lo[lane]};
 	}
+	for (int lane = 0; share->w != NULL && lane < n; lane++)
+		deviation[lane] =
+			clu_dd_product((clu_dd) {share->w[first + (size_t) lane], 0}, deviation[lane]);
+	return n;
+}
+
+/* Add up the spread of one share after the other. */
+static void
+spread_of_share(const clu_frame *frame, clu_frame_member *own, const clu_block *share, size_t first,
+				clu_dd *spread)
+{
+	clu_dd deviation[CLU_LANES];
+	int	   n = deviations_of_panel(frame, own, share, first, deviation);
+
+	for (int lane = 0; lane < n; lane++)
+		*spread = clu_dd_add(*spread, deviation[lane]);
+}
+
+/* The same of full panels of all shares. */
+static void
+spread_side_by_side(const clu_frame *frame, clu_frame_member *own, const clu_block *share,
+					size_t first, clu_dd *spread)
+{
+	clu_dd deviation[CLU_FRAME_SHARES][CLU_LANES];
+	clu_dd sum[CLU_FRAME_SHARES];
+
+	for (int s = 0; s < CLU_FRAME_SHARES; s++)
+		(void) deviations_of_panel(frame, own, &share[s], first, deviation[s]);
+	memcpy(sum, spread, sizeof(sum));
+	for (int lane = 0; lane < CLU_LANES; lane++)
+#pragma GCC unroll 4
+		for (int s = 0; s < CLU_FRAME_SHARES; s++)
+			sum[s] = clu_dd_add(sum[s], deviation[s][lane]);
+	memcpy(spread, sum, sizeof(sum));
 }
 
 static void
-spread_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
+spread_of_shares(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
 	const clu_frame *frame = work;
 	clu_frame_member own = frame->member[member]; /* a copy, apart from those of others */
-	size_t			 number, end;
+	size_t			 shares = clu_points_shares(frame->points), number = item * CLU_FRAME_SHARES;
+	int				 n = (int) CLU_MIN(shares - number, CLU_FRAME_SHARES);
+	clu_block		 share[CLU_FRAME_SHARES];
 
 	own.largest = 0;
-	own.spread = (clu_dd) {0, 0};
-	for (clu_points_share(frame->points, item, &number, &end); number < end; number++)
+	memset(own.spread, 0, sizeof(own.spread));
+	for (int s = 0; s < n; s++)
+		share[s] = clu_points_share_block(frame->points, number + (size_t) s);
+	for (size_t first = 0; first < share[0].n; first += CLU_LANES)
 	{
-		clu_block block = clu_points_block(frame->points, number);
-
-		spread_of_block(frame, &own, &block);
-		clu_check(interrupt);
+		/* the last share is the shortest */
+		if (n == CLU_FRAME_SHARES && first + CLU_LANES <= share[n - 1].n)
+			spread_side_by_side(frame, &own, share, first, own.spread);
+		else
+			for (int s = 0; s < n && first < share[s].n; s++)
+				spread_of_share(frame, &own, &share[s], first, &own.spread[s]);
+		clu_check_row(interrupt, first, share[0].d);
 	}
 	frame->member[member] = own;
 }
@@ -109,11 +147,12 @@ collect_spread(void *work, size_t item, int member)
 
 	(void) item;
 	frame->largest = fmax(frame->largest, own->largest);
-	frame->spread = clu_dd_add(frame->spread, own->spread);
+	for (int s = 0; s < CLU_FRAME_SHARES; s++)
+		frame->spread = clu_dd_add(frame->spread, own->spread[s]);
 }
 
 const clu_task clu_find_shift_task = {sum_share, collect_sum};
-const clu_task clu_find_spread_task = {spread_of_share, collect_spread};
+const clu_task clu_find_spread_task = {spread_of_shares, collect_spread};
 
 /*
  * The shift only has to be near the data, and the same for the same points: a plain mean of the
@@ -140,7 +179,8 @@ clu_frame_measure(clu_frame *frame, const clu_points *points, clu_team *team,
 	find_shift(frame, team, interrupt);
 	frame->largest = 0;
 	frame->spread = (clu_dd) {0, 0};
-	clu_team_run(team, CLU_JOB_FIND_SPREAD, frame, clu_points_shares(points), interrupt);
+	clu_team_run(team, CLU_JOB_FIND_SPREAD, frame,
+				 (clu_points_shares(points) + CLU_FRAME_SHARES - 1) / CLU_FRAME_SHARES, interrupt);
 	frame->radius = sqrt(frame->largest) * (1 + 1e-9);
 	(void) frexp(frame->radius, &exponent);
 	frame->unit = frame->radius > 0 ? ldexp(1.0, -exponent) : 1.0;

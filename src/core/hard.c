@@ -198,7 +198,7 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 		count[c] = 1;
 		move(fit, 0, &all, (uint32_t) farthest, label[farthest], (uint32_t) c);
 		label[farthest] = (uint32_t) c;
-		hard->assigner.gap[farthest] = 0;
+		clu_assign_doubt(&hard->assigner, farthest);
 		fit->changed++;
 		clu_check(fit->interrupt);
 	}
@@ -222,6 +222,7 @@ clu_hard_renumber(clu_fit *fit, const int *order)
 		number[order[c]] = c;
 	clu_permute(hard->previous, fit->spare, order, (int) k, d);
 	memcpy(hard->previous, fit->spare, k * d * sizeof(double));
+	clu_assign_renumber(&hard->assigner, order, fit->spare);
 	for (size_t i = 0; i < fit->points->n; i++)
 	{
 		label[i] = (uint32_t) number[label[i]];

@@ -16,11 +16,13 @@
 #define CLU_KERNEL_H
 
 #include <float.h>
+#include <math.h>
 
 #include "base.h"
 
 #define CLU_LANES 32 /* points in a panel */
 #define CLU_GROUP 8	 /* centres in a group of point_distances */
+#define CLU_AHEAD 64 /* points of a list beyond those of a panel, which are fetched meanwhile */
 
 typedef enum clu_metric
 {
@@ -88,6 +90,19 @@ typedef struct clu_kernels
 	 */
 	void (*filter_gaps)(const float *least, const float *second, const float *norm, int d,
 						double widest, float *gap);
+
+	/*
+	 * How much farther the second centre is than the nearest, in some unit, by their exact
+	 * distances (clu_exact_gap).
+	 */
+	void (*exact_gaps)(clu_metric metric, const double *least, const double *second, int d,
+					   double unit, float *gap);
+
+	/*
+	 * The points of a panel, as bits, whose reach is not above what is gone of their label; and by
+	 * how much it is above, at least, rounded to the nearest float.
+	 */
+	uint32_t (*used_up)(const float *reach, const uint32_t *label, const float *gone, float *least);
 
 	/* All those scores: out[center * 32 + lane] */
 	void (*scores)(const float *panel, int d, const float *packed, const float *half_norm,
@@ -294,6 +309,26 @@ clu_filter_error(double gamma, int d, double length, double widest)
 {
 	return gamma * (widest * widest / 2 + length * widest) +
 		   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
+}
+
+/*
+ * The gap between two exact distances.  Their own rounding, (d+3) eps each way, is taken off, so
+ * that a positive gap means that the computed distances differ in the same sense.
+ */
+static inline float
+clu_exact_gap(clu_metric metric, double least, double second, int d, double unit)
+{
+	double slack = 4 * (d + 4) * DBL_EPSILON, gap;
+
+	if (metric == CLU_SQUARED)
+	{
+		least = sqrt(least);
+		second = sqrt(second);
+	}
+	gap = (second * (1 - slack) - least * (1 + slack)) * unit;
+
+	/* down to a float, and a little more */
+	return gap > FLT_MIN && second < INFINITY ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
 }
 
 /* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */

@@ -377,3 +377,40 @@ filter_gaps(const float *restrict least, const float *restrict second, const flo
 		gap[lane] = lead > 0 ? (float) sure : -1;
 	}
 }
+
+static void
+exact_gaps(clu_metric metric, const double *restrict least, const double *restrict second, int d,
+		   double unit, float *restrict gap)
+{
+	if (metric == CLU_L1)
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			gap[lane] = clu_exact_gap(CLU_L1, least[lane], second[lane], d, unit);
+	else
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			gap[lane] = clu_exact_gap(CLU_SQUARED, least[lane], second[lane], d, unit);
+}
+
+static uint32_t
+used_up(const float *restrict reach, const uint32_t *restrict label, const float *restrict gone,
+		float *least)
+{
+	float	 left[CLU_LANES];
+	uint32_t used = 0;
+	vf		 low;
+
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		left[lane] = reach[lane] - gone[label[lane]];
+	low = vf_load(left);
+	for (int lane = 0; lane < CLU_LANES; lane += VF_LANES)
+	{
+		vf here = vf_load(left + lane);
+
+		used |= vf_not_less(vf_set(0), here) << lane;
+		low = vf_min(low, here);
+	}
+	vf_store(left, low);
+	*least = left[0];
+	for (int lane = 1; lane < VF_LANES; lane++)
+		*least = left[lane] < *least ? left[lane] : *least;
+	return used;
+}

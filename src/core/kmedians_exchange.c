@@ -245,6 +245,7 @@ cost_at_halves(const clu_fit *fit, int member, const uint32_t *list, size_t coun
 	{
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
+		clu_fetch_points(points, list, count, i + CLU_AHEAD, CLU_LANES);
 		clu_panel_fill(panel, points->x, points->width, points->d, list + i, n);
 		clu_kernel->distances(CLU_L1, panel, points->d, half, 2, distance);
 		for (int lane = 0; lane < n; lane++)

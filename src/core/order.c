@@ -11,6 +11,16 @@
 #define SHORT_RUN 1024			/* below, merging is faster than counting digits */
 #define LONG_RUN CLU_MANY_WORDS /* from here on, it's work for all members of a team */
 #define CHECK_ROWS 16384		/* rows of light work between two checks for interrupts */
+#define SAMPLES 64				/* that tell which keys are better */
+
+/* What becomes of the bits of a column's values, in a word. */
+typedef struct keying
+{
+	uint64_t least, most; /* bits */
+	int		 shift;		  /* how many of the range don't fit into a word */
+	bool	 linear;	  /* take the values, in equal steps from the least */
+	double	 origin, scale;
+} keying;
 
 /* What a sort of some rows works with: scratch for as many as these. */
 typedef struct sorter
@@ -31,8 +41,7 @@ struct clu_long_run
 	bool		 *tied;
 	size_t		  n;
 	int			  column;
-	uint64_t	  least, most; /* keys */
-	int			  shift;
+	keying		  keys;
 
 	uint64_t share_least[CLU_MOST_SHARES], share_most[CLU_MOST_SHARES];
 	bool	 left[CLU_WORD_PIECES]; /* long runs of ties in the piece, for the whole team to sort */
@@ -194,27 +203,90 @@ make_keys(const clu_rows *rows, const uint32_t *index, size_t first, size_t end,
 	}
 }
 
-/* How many low bits of a range don't fit into the keys of words. */
-static int
-range_shift(uint64_t range)
+static inline uint32_t
+linear_key(const keying *k, uint64_t bits)
 {
-	int shift = 0;
-
-	while ((range >> shift) > UINT32_MAX)
-		shift++;
-	return shift;
+	return (uint32_t) (int64_t) ((clu_value_of_bits(bits) - k->origin) * k->scale);
 }
 
-/* Of keys make words. */
-static void
-make_words(uint64_t *key, const uint32_t *index, size_t first, size_t end, uint64_t least,
-		   int shift, const clu_interrupt *interrupt)
+static inline uint32_t
+bits_key(const keying *k, uint64_t bits)
 {
-	for (size_t i = first; i < end; i++)
+	return (uint32_t) ((bits - k->least) >> k->shift);
+}
+
+/* The least first. */
+static void
+sort_sample(uint64_t *sample)
+{
+	for (size_t i = 1; i < SAMPLES; i++)
 	{
-		key[i] = ((key[i] - least) >> shift) << 32 | index[i];
-		if (i % CHECK_ROWS == 0)
-			clu_check(interrupt);
+		uint64_t here = sample[i];
+		size_t	 at = i;
+
+		for (; at > 0 && sample[at - 1] > here; at--)
+			sample[at] = sample[at - 1];
+		sample[at] = here;
+	}
+}
+
+/* How many parts of the rows, of so many that the sample cuts them into, will have keys of their own. */
+static double
+told_apart(const keying *k, const uint64_t *sample, size_t n)
+{
+	double apart = 0;
+
+	for (size_t i = 1; i < SAMPLES; i++)
+	{
+		double keys = k->linear ? linear_key(k, sample[i]) - linear_key(k, sample[i - 1])
+								: bits_key(k, sample[i]) - bits_key(k, sample[i - 1]);
+
+		apart += CLU_MIN(keys * SAMPLES / (double) n, 1);
+	}
+	return apart;
+}
+
+/* Choose the keys for n rows of which the bits are known, and their range. */
+static void
+choose_keys(keying *k, const clu_rows *rows, const uint64_t *bits, size_t n)
+{
+	uint64_t sample[SAMPLES];
+	double	 by_bits;
+
+	k->linear = false;
+	k->shift = 0;
+	while (((k->most - k->least) >> k->shift) > UINT32_MAX)
+		k->shift++;
+	if (k->shift == 0 || rows->width != 8)
+		return;
+	k->origin = clu_value_of_bits(k->least);
+	k->scale = UINT32_MAX / (clu_value_of_bits(k->most) - k->origin);
+	if (!(k->scale > 0 && k->scale < 0x1p1000))
+		return;
+	for (size_t i = 0; i < SAMPLES; i++)
+		sample[i] = bits[i * n / SAMPLES];
+	sort_sample(sample);
+	by_bits = told_apart(k, sample, n);
+	k->linear = true;
+	k->linear = told_apart(k, sample, n) > by_bits;
+}
+
+/* Of bits make words. */
+static void
+make_words(const keying *k, uint64_t *key, const uint32_t *index, size_t first, size_t end,
+		   const clu_interrupt *interrupt)
+{
+	for (size_t at = first; at < end; at += CHECK_ROWS)
+	{
+		size_t to = CLU_MIN(at + CHECK_ROWS, end);
+
+		if (k->linear)
+			for (size_t i = at; i < to; i++)
+				key[i] = (uint64_t) linear_key(k, key[i]) << 32 | index[i];
+		else
+			for (size_t i = at; i < to; i++)
+				key[i] = (uint64_t) bits_key(k, key[i]) << 32 | index[i];
+		clu_check(interrupt);
 	}
 }
 
@@ -240,12 +312,14 @@ read_words(const uint64_t *sorted, size_t n, uint32_t *index, bool *tied,
 static bool
 sort_by_column(sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 {
-	uint64_t *key = s->words.word, least, most;
+	uint64_t *key = s->words.word;
+	keying	  k;
 
-	make_keys(s->rows, index, 0, n, column, key, &least, &most, s->interrupt);
-	if (least == most)
+	make_keys(s->rows, index, 0, n, column, key, &k.least, &k.most, s->interrupt);
+	if (k.least == k.most)
 		return false;
-	make_words(key, index, 0, n, least, range_shift(most - least), s->interrupt);
+	choose_keys(&k, s->rows, key, n);
+	make_words(&k, key, index, 0, n, s->interrupt);
 	read_words(clu_words_sort(&s->words, n, s->interrupt), n, index, tied, s->interrupt);
 	return true;
 }
@@ -334,8 +408,8 @@ words_of_share(void *work, size_t item, int member, const clu_interrupt *interru
 	struct clu_long_run *run = work;
 
 	(void) member;
-	make_words(run->words.word, run->index, clu_share_first(run->n, item),
-			   clu_share_first(run->n, item + 1), run->least, run->shift, interrupt);
+	make_words(&run->keys, run->words.word, run->index, clu_share_first(run->n, item),
+			   clu_share_first(run->n, item + 1), interrupt);
 }
 
 /* Sort a piece, and the runs of ties in it but for the long ones. */
@@ -379,16 +453,16 @@ sort_long_by_column(struct clu_long_run *run, clu_team *team, const clu_interrup
 	size_t shares = clu_shares(run->n);
 
 	clu_team_run(team, CLU_JOB_KEYS, run, shares, interrupt);
-	run->least = UINT64_MAX;
-	run->most = 0;
+	run->keys.least = UINT64_MAX;
+	run->keys.most = 0;
 	for (size_t share = 0; share < shares; share++)
 	{
-		run->least = CLU_MIN(run->least, run->share_least[share]);
-		run->most = CLU_MAX(run->most, run->share_most[share]);
+		run->keys.least = CLU_MIN(run->keys.least, run->share_least[share]);
+		run->keys.most = CLU_MAX(run->keys.most, run->share_most[share]);
 	}
-	if (run->least == run->most)
+	if (run->keys.least == run->keys.most)
 		return false;
-	run->shift = range_shift(run->most - run->least);
+	choose_keys(&run->keys, &run->rows, run->words.word, run->n);
 	clu_team_run(team, CLU_JOB_WORDS, run, shares, interrupt);
 	clu_words_part(&run->words, run->n, team, interrupt);
 	clu_team_run(team, CLU_JOB_SORT_PIECE, run, CLU_WORD_PIECES, interrupt);
@@ -441,35 +515,55 @@ sort_long_run(struct clu_long_run *run, uint32_t *index, bool *tied, size_t n, i
 	}
 }
 
-size_t
-clu_order_sort(clu_order *order, const clu_rows *rows, clu_team *team,
-			   const clu_interrupt *interrupt)
+/* The rows as they came. */
+static void
+begin(clu_order *order, size_t n, const clu_interrupt *interrupt)
 {
-	sorter s = {rows, order->spare, order->words, interrupt};
-	size_t distinct = 0;
-
-	for (size_t i = 0; i < rows->n; i++)
+	for (size_t i = 0; i < n; i++)
 	{
 		order->index[i] = (uint32_t) i;
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
-	if (rows->n > 0)
+	if (n > 0)
 		order->tied[0] = false;
-	if (rows->n < LONG_RUN || clu_team_members(team) == 1)
-		sort_run(&s, order->index, order->tied, rows->n, 0);
-	else
-	{
-		order->run->rows = *rows;
-		order->run->words = order->words;
-		order->run->spare = order->spare;
-		sort_long_run(order->run, order->index, order->tied, rows->n, 0, team, interrupt);
-	}
-	for (size_t i = 0; i < rows->n; i++)
+}
+
+static size_t
+count_distinct(const clu_order *order, size_t n, const clu_interrupt *interrupt)
+{
+	size_t distinct = 0;
+
+	for (size_t i = 0; i < n; i++)
 	{
 		distinct += !order->tied[i];
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
 	return distinct;
+}
+
+size_t
+clu_order_sort_from(clu_order *order, const clu_rows *rows, int column,
+					const clu_interrupt *interrupt)
+{
+	sorter s = {rows, order->spare, order->words, interrupt};
+
+	begin(order, rows->n, interrupt);
+	sort_run(&s, order->index, order->tied, rows->n, column);
+	return count_distinct(order, rows->n, interrupt);
+}
+
+size_t
+clu_order_sort(clu_order *order, const clu_rows *rows, clu_team *team,
+			   const clu_interrupt *interrupt)
+{
+	if (rows->n < LONG_RUN || clu_team_members(team) == 1)
+		return clu_order_sort_from(order, rows, 0, interrupt);
+	begin(order, rows->n, interrupt);
+	order->run->rows = *rows;
+	order->run->words = order->words;
+	order->run->spare = order->spare;
+	sort_long_run(order->run, order->index, order->tied, rows->n, 0, team, interrupt);
+	return count_distinct(order, rows->n, interrupt);
 }

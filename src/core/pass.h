@@ -5,6 +5,8 @@
 #ifndef CLU_PASS_H
 #define CLU_PASS_H
 
+#include <float.h>
+
 #include "assign.h"
 
 typedef struct clu_pass
@@ -13,7 +15,7 @@ typedef struct clu_pass
 	clu_assign_member  *own;
 	const clu_block	   *block;
 	uint32_t		   *label; /* of the block */
-	float			   *gap;
+	float			   *reach;
 	clu_change		   *changes;
 	size_t				changed;
 
@@ -22,10 +24,17 @@ typedef struct clu_pass
 	int		 waiting;
 } clu_pass;
 
+/* Never more than it is, as a float. */
+static inline float
+clu_round_down(double sum)
+{
+	return (float) (sum * (1 - 2 * FLT_EPSILON));
+}
+
 static inline void
 clu_settle(clu_pass *p, uint32_t point, uint32_t label, float gap)
 {
-	p->gap[point] = gap;
+	p->reach[point] = gap > 0 ? clu_round_down(gap + p->a->gone[label]) : 0;
 	if (p->label[point] == label)
 		return;
 	p->changes[p->changed++] = (clu_change) {point, p->label[point]};
@@ -38,11 +47,8 @@ clu_filter_groups(int k)
 	return (k + clu_kernel->filter_group - 1) / clu_kernel->filter_group;
 }
 
-/*
- * The gap between two exact distances.  Their own rounding, (d+3) eps each way, is taken off, so
- * that a positive gap means that the computed distances differ in the same sense.
- */
-float clu_exact_gap(const clu_assigner *a, double least, double second);
+/* The gap between two exact distances, as in kernel.h; where there is one centre, all there can be. */
+float clu_gap_between(const clu_assigner *a, double least, double second);
 
 /* Settle a point by all distances, or up to 32 points by the filter. */
 void clu_settle_exactly(clu_pass *p, uint32_t point);

@@ -11,7 +11,11 @@
 #include "order.h"
 
 #define CHECK_ROWS 16384	 /* rows of light work between two checks for interrupts */
+#define CHECK_VALUES 65536	 /* the same, of values */
+#define SIDE_BY_SIDE 64		 /* columns of which the ranges are kept at hand */
+#define CHECK_BYTES 1048576	 /* the same, of rows that may be long */
 #define MOVED_WORDS 4		 /* packed rows from this size on are ordered where they lie */
+#define MOVED_BYTES 256		 /* the same for others */
 #define AHEAD 8				 /* rows that are fetched before they are copied */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
 #define SHARE_POINTS 2048	 /* in a share, at least */
@@ -36,6 +40,7 @@ struct clu_collapse
 	clu_rows   rows;
 	clu_order  order;
 	clu_points points;
+	bool	   copied;				/* values are, from the rows to the points */
 	double	   scale;				/* of the sum of the weights */
 	size_t	   to[CLU_MOST_SHARES]; /* the first point of each share of the sorted rows */
 	measured   all;
@@ -69,7 +74,7 @@ clu_unpack(const uint64_t *row, int d, double *x)
 }
 
 /*
- * Whether the rows become the points where they lie.  Moving them is a chase from row to row,
+ * Whether packed rows become the points where they lie.  Moving them is a chase from row to row,
  * copying is not: short rows are copied, which costs little memory.
  */
 static bool
@@ -138,31 +143,58 @@ clear_measured(measured *m, size_t columns)
 	m->hi = m->lo = 0;
 }
 
-/* The range of every column, and its least absolute value that isn't 0. */
-static void
-measure_values(measured *m, const clu_rows *rows, size_t first, size_t end,
-			   const clu_interrupt *interrupt)
+/* The ranges of n rows of so many columns, and their least absolute values that aren't 0. */
+static inline void
+widen_ranges(const measured *m, const void *restrict x, const int width, size_t n, size_t columns)
 {
 	double *restrict least = m->least;
 	double *restrict low = m->low;
 	double *restrict high = m->high;
-	size_t d = (size_t) rows->d;
 
-	for (size_t i = first; i < end; i++)
-	{
-		for (size_t j = 0; j < d; j++)
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < columns; j++)
 		{
-			double value = rows->width == 8 ? ((const double *) rows->x)[i * d + j]
-											: ((const float *) rows->x)[i * d + j];
+			double value = width == 8 ? ((const double *) x)[i * columns + j]
+									  : ((const float *) x)[i * columns + j];
 			double size = value == 0 ? INFINITY : fabs(value);
 
 			low[j] = value < low[j] ? value : low[j];
 			high[j] = value > high[j] ? value : high[j];
 			least[j] = size < least[j] ? size : least[j];
 		}
-		if (i % CHECK_ROWS == 0 || d > CHECK_ROWS / 64)
-			clu_check(interrupt);
+}
+
+static void
+measure_values(measured *m, const clu_rows *rows, size_t first, size_t n)
+{
+	const char *x = (const char *) rows->x + first * clu_row_size(rows->d, rows->width);
+
+	if (rows->width == 8)
+		widen_ranges(m, x, 8, n, (size_t) rows->d);
+	else
+		widen_ranges(m, x, 4, n, (size_t) rows->d);
+}
+
+/* Short rows are measured many at a time, as if they were long ones: loops over columns are short else. */
+static void
+measure_short_rows(measured *m, const clu_rows *rows, size_t first, size_t n)
+{
+	double	 least[SIDE_BY_SIDE], low[SIDE_BY_SIDE], high[SIDE_BY_SIDE];
+	measured wide = {.least = least, .low = low, .high = high};
+	clu_rows taken = *rows;
+	size_t	 d = (size_t) rows->d, together = SIDE_BY_SIDE / d, whole = n / together * together;
+
+	taken.d = (int) (d * together);
+	clear_measured(&wide, d * together);
+	taken.x = (const char *) rows->x + first * clu_row_size(rows->d, rows->width);
+	measure_values(&wide, &taken, 0, n / together);
+	for (size_t j = 0; j < d * together; j++)
+	{
+		m->low[j % d] = CLU_MIN(m->low[j % d], low[j]);
+		m->high[j % d] = CLU_MAX(m->high[j % d], high[j]);
+		m->least[j % d] = CLU_MIN(m->least[j % d], least[j]);
 	}
+	measure_values(m, rows, first + whole, n - whole);
 }
 
 static void
@@ -192,8 +224,15 @@ measure_share(void *work, size_t item, int member, const clu_interrupt *interrup
 	size_t				 end = clu_share_first(c->rows.n, item + 1);
 
 	clear_measured(own, measured_columns(&c->rows));
-	if (measured_columns(&c->rows) > 0)
-		measure_values(own, &c->rows, first, end, interrupt);
+	for (size_t at = first, n; at < end && measured_columns(&c->rows) > 0; at += n)
+	{
+		n = CLU_MIN(end - at, CLU_MAX(CHECK_VALUES / (size_t) c->rows.d, 1));
+		if (c->rows.d * 2 <= SIDE_BY_SIDE)
+			measure_short_rows(own, &c->rows, at, n);
+		else
+			measure_values(own, &c->rows, at, n);
+		clu_check(interrupt);
+	}
 	if (c->rows.w != NULL)
 		measure_weights(own, c->rows.w, first, end);
 }
@@ -291,11 +330,11 @@ weight_of_run(const clu_points *points, const clu_order *order, const clu_rows *
 	if (rows->w == NULL)
 		return (double) (end - first);
 	if (end == first + 1)
-		return rows->w[order->index[first]] / points->weight_unit;
+		return rows->w[clu_order_row(order, first)] / points->weight_unit;
 	scale = clu_exact_scale(points->total_weight, points->total_weight);
 	for (size_t i = first; i < end; i++)
 	{
-		clu_exact_add(&hi, &lo, rows->w[order->index[i]] / points->weight_unit, scale);
+		clu_exact_add(&hi, &lo, rows->w[clu_order_row(order, i)] / points->weight_unit, scale);
 		if ((i - first) % CLU_EXACT_CARRY == 0)
 			clu_exact_carry(&hi, &lo, 1);
 	}
@@ -305,17 +344,15 @@ weight_of_run(const clu_points *points, const clu_order *order, const clu_rows *
 
 /* Begin to bring a row into the cache: rows in canonical order lie anywhere. */
 static void
-fetch_row(const clu_rows *rows, uint32_t row)
+fetch_row(const clu_rows *rows, size_t row)
 {
-	size_t		size = clu_row_size(rows->d, rows->width);
-	const char *x = (const char *) rows->x + row * size;
+	size_t size = clu_row_size(rows->d, rows->width);
 
-	__builtin_prefetch(x);
-	__builtin_prefetch(x + CLU_MIN(size, 64));
+	clu_fetch_row((const char *) rows->x + row * size, size);
 }
 
 static void
-copy_row(clu_points *points, size_t to, const clu_rows *rows, uint32_t from)
+copy_row(clu_points *points, size_t to, const clu_rows *rows, size_t from)
 {
 	size_t d = (size_t) rows->d;
 
@@ -367,35 +404,54 @@ plan_moves(const clu_points *points, const clu_order *order, size_t n,
 	}
 }
 
+/* As the values of a point, in a unit of 1. */
 static inline void
-copy_words(uint64_t *to, const uint64_t *from, size_t words)
+copy_values(const clu_rows *rows, void *to, const void *from)
 {
-	for (size_t i = 0; i < words; i++)
-		to[i] = from[i];
+	size_t d = (size_t) rows->d;
+
+	if (rows->width == CLU_PACKED)
+		for (size_t i = 0; i < clu_words(rows->d); i++)
+			((uint64_t *) to)[i] = ((const uint64_t *) from)[i];
+	else if (rows->width == 4)
+		for (size_t i = 0; i < d; i++)
+			((float *) to)[i] = ((const float *) from)[i] + 0.0f;
+	else
+		for (size_t i = 0; i < d; i++)
+			((double *) to)[i] = ((const double *) from)[i] + 0.0;
+}
+
+static size_t
+rows_between_checks(size_t size)
+{
+	return CLU_MAX(CHECK_BYTES / size, 1);
 }
 
 /* Move the rows of a cycle, which may be all, one place on each; buffer has room for a row. */
 static void
-move_cycle(uint32_t *from, size_t start, uint64_t *x, size_t words, double *w, uint64_t *buffer,
+move_cycle(const clu_rows *rows, uint32_t *from, size_t start, void *buffer,
 		   const clu_interrupt *interrupt)
 {
-	size_t at = start, moved = 0;
-	double weight = w == NULL ? 0 : w[start];
+	size_t	at = start, moved = 0, size = clu_row_size(rows->d, rows->width);
+	size_t	between = rows_between_checks(size);
+	char   *x = (char *) rows->x;
+	double *w = (double *) rows->w;
+	double	weight = w == NULL ? 0 : w[start];
 
-	copy_words(buffer, x + start * words, words);
+	copy_values(rows, buffer, x + start * size);
 	while (from[at] != start)
 	{
 		size_t next = from[at];
 
-		copy_words(x + at * words, x + next * words, words);
+		copy_values(rows, x + at * size, x + next * size);
 		if (w != NULL)
 			w[at] = w[next];
 		from[at] = (uint32_t) at;
 		at = next;
-		if (++moved % CHECK_ROWS == 0)
+		if (++moved % between == 0)
 			clu_check(interrupt);
 	}
-	copy_words(x + at * words, buffer, words);
+	copy_values(rows, x + at * size, buffer);
 	if (w != NULL)
 		w[at] = weight;
 	from[at] = (uint32_t) at;
@@ -405,12 +461,21 @@ static void
 move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows, void *buffer,
 		  const clu_interrupt *interrupt)
 {
+	size_t size = clu_row_size(rows->d, rows->width), between = rows_between_checks(size);
+
 	plan_moves(points, order, rows->n, interrupt);
+	for (size_t i = 0; i < rows->n && rows->width != CLU_PACKED; i++)
+	{
+		/* there may be a -0 in a row that stays, too */
+		if (order->spare[i] == i)
+			copy_values(rows, (char *) rows->x + i * size, (char *) rows->x + i * size);
+		if (i % between == 0)
+			clu_check(interrupt);
+	}
 	for (size_t i = 0; i < rows->n; i++)
 	{
 		if (order->spare[i] != i)
-			move_cycle(order->spare, i, points->x, clu_words(rows->d), (double *) rows->w, buffer,
-					   interrupt);
+			move_cycle(rows, order->spare, i, buffer, interrupt);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}
@@ -477,11 +542,11 @@ collapse_share(void *work, size_t item, int member, const clu_interrupt *interru
 
 		for (end = first + 1; end < rows->n && order->tied[end];)
 			end++;
-		if (!in_place(rows))
+		if (c->copied)
 		{
 			if (first + AHEAD < rows->n)
-				fetch_row(rows, order->index[first + AHEAD]);
-			copy_row(&c->points, to, rows, order->index[first]);
+				fetch_row(rows, clu_order_row(order, first + AHEAD));
+			copy_row(&c->points, to, rows, clu_order_row(order, first));
 		}
 		w = weight_of_run(&c->points, order, rows, first, end);
 		if (c->points.w != NULL)
@@ -539,6 +604,33 @@ measure_rows(struct clu_collapse *c, clu_team *team, const clu_interrupt *interr
 	return status;
 }
 
+/* Whether the rows are the points, as they lie. */
+static bool
+lie_in_order(const struct clu_collapse *c)
+{
+	return c->order.index == NULL && c->points.n == c->rows.n;
+}
+
+/* Whether long rows are to be moved; the members of a team copy theirs at the same time. */
+static bool
+worth_moving(const struct clu_collapse *c, const clu_team *team)
+{
+	return c->order.spare != NULL && clu_team_members(team) == 1 &&
+		   clu_row_size(c->rows.d, c->rows.width) >= MOVED_BYTES;
+}
+
+static void
+fill_points(struct clu_collapse *c, clu_team *team, const clu_interrupt *interrupt)
+{
+	c->points.largest_weight = c->points.least_weight = 1;
+	if (!c->copied && c->points.w == NULL)
+		return;
+	c->points.largest_weight = 0;
+	c->points.least_weight = INFINITY;
+	find_places(c, interrupt);
+	clu_team_run(team, CLU_JOB_COLLAPSE, c, clu_shares(c->rows.n), interrupt);
+}
+
 clu_status
 clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *rows,
 					clu_team *team, const clu_interrupt *interrupt, clu_error *error)
@@ -554,17 +646,17 @@ clu_points_collapse(clu_points *points, const clu_order *order, const clu_rows *
 	status = measure_rows(c, team, interrupt, error);
 	if (status != CLU_OK)
 		return status;
-	c->points.largest_weight = 0;
-	c->points.least_weight = INFINITY;
-	find_places(c, interrupt);
-	clu_team_run(team, CLU_JOB_COLLAPSE, c, clu_shares(rows->n), interrupt);
+	if (rows->movable && c->points.unit == 1 && (lie_in_order(c) || worth_moving(c, team)))
+		c->points.x = (void *) rows->x;
+	c->copied = c->points.x != rows->x;
+	fill_points(c, team, interrupt);
 	*points = c->points;
 	if (points->largest_weight == 1 && points->total_weight == (double) points->n)
 		points->w = NULL;
 
-	/* a row has fewer words than there are columns: largest lends itself as a buffer */
-	if (in_place(rows))
-		move_rows(points, order, rows, points->largest, interrupt);
+	/* what member 0 has found out about the columns is known by now: there is room for a row */
+	if (points->x == rows->x && order->index != NULL)
+		move_rows(points, order, rows, c->member[0].low, interrupt);
 	return CLU_OK;
 }
 

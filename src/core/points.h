@@ -29,8 +29,9 @@ typedef struct clu_rows
 	int			  width; /* bytes of a value: 4 (float), 8 (double), or CLU_PACKED */
 
 	/*
-	 * Packed rows, and their weights, may be put into another order where they lie.  Then the
-	 * points of long rows need no memory for a copy of them; the rows must stay where they are.
+	 * Rows, and their weights, may be put into another order where they lie, and may get 0 for -0.
+	 * Then the points need no memory for a copy of them where they can be the rows themselves
+	 * (points.c, arrange.h); the rows must stay where they are.
 	 */
 	bool movable;
 } clu_rows;
@@ -165,6 +166,24 @@ static inline const double *
 clu_point(const clu_points *points, size_t i, double *buffer)
 {
 	return clu_row(points->x, points->width, i, points->d, buffer);
+}
+
+/* Begin to bring the row at x, of so many bytes, into the cache; of a long one the rest comes by itself. */
+static inline void
+clu_fetch_row(const void *x, size_t size)
+{
+	__builtin_prefetch(x);
+	__builtin_prefetch((const char *) x + CLU_MIN(size, 64));
+}
+
+/* The same for some of the points in a list, from number i on, which lie anywhere. */
+static inline void
+clu_fetch_points(const clu_points *points, const uint32_t *list, size_t count, size_t i, size_t n)
+{
+	size_t size = clu_row_size(points->d, points->width);
+
+	for (size_t end = CLU_MIN(count, i + n); i < end; i++)
+		clu_fetch_row((const char *) points->x + list[i] * size, size);
 }
 
 static inline double

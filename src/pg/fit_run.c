@@ -9,6 +9,7 @@
 #include "executor/instrument.h"
 #include "utils/guc.h"
 
+#include "arrange.h"
 #include "fit.h"
 #include "merge.h"
 #include "model_bytes.h"
@@ -156,15 +157,28 @@ view_rows(fitting *f)
 static Size
 order_rows(fitting *f, const clu_rows *view, clu_order *order)
 {
-	clu_team *team = clu_pg_workers_team(f->workers);
-	clu_arena arena = {0};
-	clu_merge merge;
+	clu_team   *team = clu_pg_workers_team(f->workers);
+	int			members = clu_team_members(team);
+	clu_arena	arena = {0};
+	clu_arrange arrange;
+	clu_merge	merge;
 
+	if (clu_arrange_pays(view, members))
+	{
+		Size distinct;
+
+		clu_arrange_layout(&arrange, &arena, view);
+		clu_pg_room_arena(f->room, &arena);
+		clu_arrange_layout(&arrange, &arena, view);
+		distinct = clu_arrange_rows(&arrange, view, &f->interrupt);
+		*order = arrange.order;
+		return distinct;
+	}
 	if (f->rows->runs == 0)
 	{
-		clu_order_layout(order, &arena, view->n, clu_team_members(team));
+		clu_order_layout(order, &arena, view->n, members);
 		clu_pg_room_arena(f->room, &arena);
-		clu_order_layout(order, &arena, view->n, clu_team_members(team));
+		clu_order_layout(order, &arena, view->n, members);
 		return clu_order_sort(order, view, team, &f->interrupt);
 	}
 	clu_merge_layout(&merge, &arena, view->n, f->rows->runs);

@@ -8,6 +8,7 @@
 #include "tap.h"
 #include "test_memory.h"
 
+#include "arrange.h"
 #include "fit.h"
 #include "order.h"
 #include "kernel.h"
@@ -155,14 +156,26 @@ typedef struct prepared
 static inline void
 prepare_points_in_team(prepared *p, const clu_rows *rows, clu_team *team)
 {
-	clu_arena arena = {NULL, 0};
-	clu_order order;
+	clu_arena	arena = {NULL, 0};
+	clu_arrange arrange;
+	clu_order	order;
 
 	memset(p, 0, sizeof(*p));
-	clu_order_layout(&order, &arena, rows->n, clu_team_members(team));
-	arena = (clu_arena) {test_memory(arena.used), 0};
-	clu_order_layout(&order, &arena, rows->n, clu_team_members(team));
-	p->distinct = clu_order_sort(&order, rows, team, NULL);
+	if (clu_arrange_pays(rows, clu_team_members(team)))
+	{
+		clu_arrange_layout(&arrange, &arena, rows);
+		arena = (clu_arena) {test_memory(arena.used), 0};
+		clu_arrange_layout(&arrange, &arena, rows);
+		p->distinct = clu_arrange_rows(&arrange, rows, NULL);
+		order = arrange.order;
+	}
+	else
+	{
+		clu_order_layout(&order, &arena, rows->n, clu_team_members(team));
+		arena = (clu_arena) {test_memory(arena.used), 0};
+		clu_order_layout(&order, &arena, rows->n, clu_team_members(team));
+		p->distinct = clu_order_sort(&order, rows, team, NULL);
+	}
 
 	{
 		clu_arena own = {NULL, 0};

@@ -171,6 +171,36 @@ rough_distance_agrees(int d, int width)
 	return good;
 }
 
+/* Gaps between exact distances, and which points have none left. */
+static bool
+gaps_agree(void)
+{
+	double	 least[CLU_LANES], second[CLU_LANES], unit = ldexp(1, (int) random_below(9) - 4);
+	float	 gap[CLU_LANES], reach[CLU_LANES], gone[5], low, want_low = INFINITY;
+	uint32_t label[CLU_LANES], want = 0;
+	bool	 good = true;
+
+	for (int c = 0; c < 5; c++)
+		gone[c] = (float) random_below(4);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		least[lane] = random_unit() * ldexp(1, (int) random_below(2000) - 1000);
+		second[lane] = random_below(4) ? least[lane] * (1 + random_unit()) : INFINITY;
+		label[lane] = (uint32_t) random_below(5);
+		reach[lane] = random_below(20) ? 3 * (float) random_unit() : gone[label[lane]];
+		want |= (uint32_t) !(reach[lane] > gone[label[lane]]) << lane;
+		want_low = fminf(want_low, reach[lane] - gone[label[lane]]);
+	}
+	good = clu_kernel->used_up(reach, label, gone, &low) == want && low == want_low;
+	for (int metric = CLU_SQUARED; metric <= CLU_L1; metric++)
+	{
+		clu_kernel->exact_gaps(metric, least, second, 7, unit, gap);
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			good = good && gap[lane] == clu_exact_gap(metric, least[lane], second[lane], 7, unit);
+	}
+	return good;
+}
+
 static void
 test_kernels(void)
 {
@@ -193,8 +223,9 @@ test_kernels(void)
 		good = true;
 		for (int repeat = 0; repeat < 200; repeat++)
 			good = good && lists_agree(1 + (int) random_below(9), 1 + (int) random_below(60)) &&
+				   gaps_agree() &&
 				   rough_distance_agrees(1 + (int) random_below(90), repeat % 2 ? 8 : 4);
-		ok(good, "lists, scores and rough distances of kernel %s", kernel_names[kernel]);
+		ok(good, "lists, scores, gaps and rough distances of kernel %s", kernel_names[kernel]);
 	}
 }
 
@@ -655,6 +686,39 @@ test_long_runs(void)
 		end_trial(&t);
 	}
 	ok(good, "400 iterations of tiny steps");
+
+	good = true;
+	for (int kind = 0; kind < DATA_KINDS; kind++)
+		good = good && trial_passes(kind % 2 ? CLU_L1 : CLU_SQUARED, kind, 500, 8, 2, 8, 150);
+	ok(good, "150 iterations of steps of all kinds, which add up");
+}
+
+/* So far that gaps are forgotten, when all has been calm for a while, and elsewhere near the points again. */
+static void
+test_leaps(void)
+{
+	bool good = true;
+
+	clu_kernel_choose();
+	for (int kind = 0; kind < DATA_KINDS; kind++)
+	{
+		trial  t;
+		double far = 0;
+
+		begin_trial(&t, kind % 2 ? CLU_L1 : CLU_SQUARED, kind, 100, 6, 2, 8);
+		for (int i = 0; i < 60 && good; i++)
+		{
+			good = pass_is_right(&t, i == 0);
+			memcpy(t.previous, t.center, 6 * 2 * sizeof(double));
+			if (i % 10 == 8)
+				far = 1000 / t.frame.unit;
+			for (int c = 0; c < 6 && i % 10 >= 8; c++)
+				t.center[c * 2 + i % 2] =
+					i % 10 == 8 ? far * (1 + c) : center_value(&t, random_below(100), i % 2);
+		}
+		end_trial(&t);
+	}
+	ok(good, "leaps that make all gaps unknown");
 }
 
 /* ---- centres that no data would suggest ---- */
@@ -827,6 +891,7 @@ main(void)
 	test_narrowing();
 	test_bounds();
 	test_long_runs();
+	test_leaps();
 	test_far_centers();
 	test_ties();
 	test_applied();

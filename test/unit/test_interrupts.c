@@ -355,6 +355,35 @@ test_rows_in_place(void)
 	free(bits);
 }
 
+static void
+test_short_rows_in_place(bool weighted)
+{
+	watch		  w = {.last = 0};
+	clu_interrupt interrupt = {look_at_watch, &w};
+	clu_rows	  rows = make_rows(3000000 / SLOWER, 4, 8);
+	clu_arena	  arena = {NULL, 0};
+	clu_arrange	  arrange;
+	void		 *memory;
+
+	rows.movable = true;
+	for (size_t i = 0; i < rows.n; i++)
+		for (int j = 0; j < rows.d; j++)
+			set_value(&rows, i, j, j == 0 && weighted ? 0 : random_normal());
+	if (weighted)
+		memset(add_weights(&rows), 0, rows.n * sizeof(double));
+	clu_arrange_layout(&arrange, &arena, &rows);
+	memory = test_memory(arena.used);
+	arena = (clu_arena) {memory, 0};
+	clu_arrange_layout(&arrange, &arena, &rows);
+	w.last = cpu_ms();
+	(void) clu_arrange_rows(&arrange, &rows, &interrupt);
+	test_watched(weighted ? "short rows with weights put in order where they lie"
+						  : "short rows put in order where they lie",
+				 &w);
+	free(memory);
+	free_rows(&rows);
+}
+
 /* A state of K-medians as large as a value may be. */
 static void
 test_large_state(void)
@@ -484,6 +513,8 @@ main(void)
 	test_runs();
 	test_short_columns();
 	test_rows_in_place();
+	test_short_rows_in_place(false);
+	test_short_rows_in_place(true);
 	test_samples();
 	if (SLOWER == 1)
 		test_large_state();
