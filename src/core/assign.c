@@ -54,7 +54,8 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 		CLU_TAKE(arena, member->panel, dims * CLU_LANES);
 		CLU_TAKE(arena, member->distance, (size_t) k + CLU_GROUP);
 		CLU_TAKE(arena, member->row, dims);
-		clu_narrow_member_layout(narrow, &member->narrow, arena);
+		if (narrow != NULL)
+			clu_narrow_member_layout(narrow, &member->narrow, arena);
 	}
 }
 
@@ -251,7 +252,8 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 		pack_for_filter(a, interrupt);
 
 	/* numbers far outside of the points' might overflow in the filter, which is no proof */
-	a->narrowed = a->filtered && clu_narrow_ready(a->narrow) && a->largest_norm < MOST_WIDE;
+	a->narrowed = a->filtered && a->narrow != NULL && clu_narrow_ready(a->narrow) &&
+				  a->largest_norm < MOST_WIDE;
 	if (a->narrowed)
 		clu_narrow_pack(a->narrow, &a->member[0].narrow, center, a->k, a->frame,
 						a->member[0].filter_panel, interrupt);

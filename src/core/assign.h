@@ -61,7 +61,7 @@ typedef struct clu_assigner
 	int				 k;
 	int				 d;
 	const clu_frame *frame;
-	clu_narrow		*narrow;
+	clu_narrow		*narrow; /* NULL: none is used */
 
 	/* per point */
 	uint32_t *label;
@@ -94,7 +94,7 @@ typedef struct clu_change
 	uint32_t from;	/* the label it had, or CLU_NO_LABEL */
 } clu_change;
 
-/* narrow: laid out. */
+/* narrow: laid out, or NULL. */
 void clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
 					   int d, clu_narrow *narrow, int members);
 
