@@ -55,6 +55,10 @@ typedef struct clu_gmm_member
 	double *scratch;
 	double *matrix[3]; /* d * d each */
 
+	size_t fetched; /* points of the next chunk that were asked for */
+	size_t pairs;	/* of points and components, as far as they were looked at */
+	size_t near;	/* those of them that count */
+
 	uint32_t *order; /* the points of a share, by owners */
 	uint32_t *place; /* k + 1: where those of each owner begin */
 
@@ -83,6 +87,7 @@ typedef struct clu_gmm
 	uint32_t		 *owner;	   /* n: whose the points were most, in the last pass */
 	const clu_points *owned;	   /* the points that it is of; NULL: none */
 	bool			  in_order;	   /* points are worked on by owners */
+	size_t			  pairs, near; /* in the last pass: what the members saw */
 	int				  most_panels; /* that are worked on together */
 	int				  members;
 	clu_gmm_member	 *member;

@@ -7,16 +7,19 @@
  * it would be a hundred times slower.
  *
  * E-step: points in lanes.  A component's inverse Cholesky factor is read in blocks of four rows,
- * each value being broadcast once for GMM_VECTORS vectors of points.
+ * each value being multiplied to GMM_VECTORS vectors of points.  With AVX-512 the differences of up
+ * to eight columns stay in registers for all rows, of FEW_VECTORS vectors of points.
  *
  * Where components are well apart, points come in the order of their owners (gmm_estep.c), and most
  * of the work is left out: a component's rows of z are given up after every eight columns at which
  * its terms are seen to be far below the largest.
  *
- * What limits it, with AVX2: densities reach 45 % of the peak at d = 8 and 75 % at d = 64
- * (test/bench/peak.c); each broadcast of a factor's value serves two multiplications.  An exp takes
- * five cycles, most of them because its steps wait for one another.  With few columns, half of the
- * time of a panel is the way of the rows from memory.
+ * What limits it (test/bench/peak.c): with AVX-512, densities reach 69 % of the peak at d = 8, where
+ * squares, differences and the largest terms are more for the adders than for the multipliers, and
+ * 89 % at d = 64.  On Zen, values for all lanes come with the multiplication: a load into all lanes
+ * of a register takes a turn of the adders.  AVX2 has no such multiplication, and 16 registers: 47 %
+ * and 75 %.  An exp takes 16 additions and as many multiplications, of which 3/4 are at the
+ * adders' rate.
  */
 #include "elementary.h"
 
@@ -578,13 +581,15 @@ make_exponentials(double *term, const double *largest, vd component, vd *sum, vd
 	return !far;
 }
 
-/* Terms of EXP_VECTORS vectors of points. */
+#define SHARED (EXP_VECTORS * VD_LANES) /* points */
+
+/* The terms of some points. */
 INLINE void
 share_some(double *term, int k, const double *w, const double *largest, double *log_density,
-		   double *owner, bool *active)
+		   double *log_sum, uint32_t *owner, bool *active)
 {
 	vd	   sum[EXP_VECTORS], best[EXP_VECTORS], component = vd_set(0);
-	double total[EXP_VECTORS * VD_LANES], share[EXP_VECTORS * VD_LANES];
+	double total[SHARED], share[SHARED], number[SHARED];
 
 #pragma GCC unroll 4
 	for (int v = 0; v < EXP_VECTORS; v++)
@@ -599,15 +604,19 @@ share_some(double *term, int k, const double *w, const double *largest, double *
 	for (int v = 0; v < EXP_VECTORS; v++)
 	{
 		vd_store(total + v * VD_LANES, sum[v]);
-		vd_store(owner + v * VD_LANES, best[v]);
+		vd_store(number + v * VD_LANES, best[v]);
 	}
-	for (int lane = 0; lane < EXP_VECTORS * VD_LANES; lane++)
+	for (int lane = 0; lane < SHARED; lane++)
 	{
 		log_density[lane] = largest[lane] + clu_log_inline(total[lane]);
 		share[lane] = w[lane] / total[lane];
+		owner[lane] = (uint32_t) (int32_t) number[lane];
 	}
+	for (int lane = 0; lane < SHARED; lane += 8)
+		for (int i = 0; i < 8; i++)
+			log_sum[i] += w[lane + i] * log_density[lane + i];
 	for (int c = 0; c < k; c++)
-		for (int lane = 0; active[c] && lane < EXP_VECTORS * VD_LANES; lane += VD_LANES)
+		for (int lane = 0; active[c] && lane < SHARED; lane += VD_LANES)
 		{
 			double *at = term + (size_t) c * CLU_LANES + lane;
 
@@ -617,9 +626,10 @@ share_some(double *term, int k, const double *w, const double *largest, double *
 
 static void
 gmm_share(double *a, int k, const double *w, const double *largest, double *log_density,
-		  double *owner, bool *active)
+		  double *log_sum, uint32_t *owner, bool *active)
 {
 	memset(active, 0, (size_t) k * sizeof(bool));
-	for (int lane = 0; lane < CLU_LANES; lane += EXP_VECTORS * VD_LANES)
-		share_some(a + lane, k, w + lane, largest + lane, log_density + lane, owner + lane, active);
+	for (int lane = 0; lane < CLU_LANES; lane += SHARED)
+		share_some(a + lane, k, w + lane, largest + lane, log_density + lane, log_sum, owner + lane,
+				   active);
 }
