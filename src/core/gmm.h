@@ -48,6 +48,7 @@ typedef struct clu_gmm_member
 {
 	double *sums;	 /* over the share at hand */
 	double *panel;	 /* most_panels * 32 * d */
+	double *white;	 /* the same, of tied: the factor times the points */
 	double *term;	 /* most_panels * k * 32: log terms, then responsibilities */
 	double *largest; /* most_panels * 32: terms */
 	double *weight;	 /* most_panels * 32 */
@@ -79,6 +80,8 @@ typedef struct clu_gmm
 	/* tables of the parameters at hand */
 	double *factor;	  /* packed inverse Cholesky factors, or inverse standard deviations */
 	double *log_root; /* k, or 1 of tied: sums of the logs of the factors' diagonals */
+	double *white;	  /* k * d, of tied: the factor times the means */
+	double *ones;	  /* d, likewise */
 	double *constant; /* k: log weight less the log of what normalises the density */
 
 	clu_gmm_sums	  sums;

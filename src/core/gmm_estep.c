@@ -10,6 +10,9 @@
  * so neither a determinant nor a product of small numbers is ever formed.  The log density is
  * log sum_k exp a_k, and the responsibilities are r_k = exp(a_k - log density).
  *
+ * Where all components have one covariance, F x and F mu_k are computed once and not for every pair.
+ * Of their difference is lost what rounding took from x already, which is relative to the frame.
+ *
  * M-step.  While the points are in the cache, the moments of each component are taken about its
  * current mean,
  *
@@ -75,6 +78,7 @@ member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, si
 
 	CLU_TAKE(arena, member->sums, state->sums.count);
 	CLU_TAKE(arena, member->panel, points * dims);
+	CLU_TAKE(arena, member->white, state->sums.pooled ? points * dims : 0);
 	CLU_TAKE(arena, member->term, clu_size_product(clusters, points));
 	CLU_TAKE(arena, member->largest, points);
 	CLU_TAKE(arena, member->weight, points);
@@ -91,12 +95,14 @@ clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, const clu_points *points
 					  int k, int d)
 {
 	size_t share = CLU_MIN(points->n, clu_points_in_share(points));
-	size_t clusters = (size_t) k;
+	size_t clusters = (size_t) k, dims = (size_t) d;
 	size_t factors = structure == CLU_COV_TIED ? 1 : clusters;
 
 	state->most_panels = CLU_MAX(1, CLU_MIN(MOST_PANELS, CHUNK_VALUES / CLU_LANES / d));
 	CLU_TAKE(arena, state->factor, clu_size_product(factors, state->sums.width));
 	CLU_TAKE(arena, state->log_root, factors);
+	CLU_TAKE(arena, state->white, state->sums.pooled ? clu_size_product(clusters, dims) : 0);
+	CLU_TAKE(arena, state->ones, state->sums.pooled ? dims : 0);
 	CLU_TAKE(arena, state->constant, clusters);
 	CLU_TAKE(arena, state->owner, points->n);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
@@ -160,6 +166,24 @@ factor_of_component(const clu_model *model, size_t c, double *work, double *fact
 	}
 }
 
+/* With tied, the factor times the means; it's left in the first matrix of the member. */
+static void
+make_white_means(const clu_fit *fit, const clu_gmm_member *own, const clu_interrupt *interrupt)
+{
+	clu_gmm *state = fit->state;
+	size_t	 d = (size_t) fit->model.d;
+
+	clu_factor_columns(own->matrix[0], fit->model.d, own->matrix[1]);
+	for (size_t c = 0; c < (size_t) fit->model.k; c++)
+	{
+		clu_factor_apply(own->matrix[1], fit->model.d, fit->model.center + c * d,
+						 state->white + c * d);
+		clu_check_row(interrupt, c, fit->model.d);
+	}
+	for (size_t j = 0; j < d; j++)
+		state->ones[j] = 1;
+}
+
 static void
 make_table(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
@@ -169,6 +193,8 @@ make_table(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	state->log_root[item] =
 		factor_of_component(&fit->model, item, state->member[member].matrix[0],
 							state->factor + item * state->sums.width, interrupt);
+	if (state->sums.pooled)
+		make_white_means(fit, &state->member[member], interrupt);
 }
 
 const clu_task clu_gmm_factor_task = {make_table, NULL};
@@ -362,10 +388,12 @@ compute_terms(const chunk *at, int c, int p)
 	const double	*mean = model->center + (size_t) c * dims;
 	const double	*panel = own->panel + lane * dims;
 	double			*out = terms_of(at, p, c);
-	const double	*factor =
-		state->factor + (state->sums.pooled ? 0 : (size_t) c * state->sums.width);
+	const double	*factor = state->factor + (size_t) c * state->sums.width;
 
-	if (state->matrices)
+	if (state->sums.pooled)
+		clu_kernel->gmm_diag(own->white + lane * dims, model->d, state->white + (size_t) c * dims,
+							 state->ones, state->constant[c], own->largest + lane, out);
+	else if (state->matrices)
 		clu_kernel->gmm_full(panel, model->d, mean, factor, state->constant[c], own->scratch,
 							 own->largest + lane, out);
 	else
@@ -387,6 +415,22 @@ owners_of(const chunk *at, int p)
 	if (at->order == NULL)
 		return (owners) {0, 0};
 	return (owners) {(int) at->owner[point_of(at, first)], (int) at->owner[point_of(at, last)] + 1};
+}
+
+/* With tied, what all components see of the points is computed once. */
+static void
+make_white(const chunk *at)
+{
+	size_t d = (size_t) at->model->d;
+
+	for (int p = 0; p < at->panels && at->state->sums.pooled; p++)
+	{
+		size_t to = (size_t) p * CLU_LANES * d;
+
+		clu_kernel->gmm_white(at->own->panel + to, at->model->d, at->state->factor,
+							  at->own->white + to);
+		check_component(at);
+	}
 }
 
 /* Those of the owners first: then it's seen early that others are far below. */
@@ -577,6 +621,7 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 			share_by_label(&at, state->label + block->first);
 		else
 		{
+			make_white(&at);
 			compute_all_terms(&at);
 			share_out(&at);
 			count_near(&at);

@@ -168,6 +168,9 @@ typedef struct clu_kernels
 	void (*gmm_panel)(const void *const *row, int width, int d, const double *shift,
 					  const double *scale, double *panel);
 
+	/* A panel of factor * x, with the factor packed by clu_factor_pack. */
+	void (*gmm_white)(const double *panel, int d, const double *factor, double *out);
+
 	/*
 	 * The terms constant - |z|^2/2 for 32 points, z = factor (x - mean)
 	 * with the factor packed by clu_factor_pack, or z = root (x - mean) element by element.

@@ -573,6 +573,7 @@ const clu_kernels KERNEL_TABLE = {
 	.add_row = add_row,
 	.add_sided = add_sided,
 	.gmm_panel = gmm_panel,
+	.gmm_white = gmm_white,
 	.gmm_full = gmm_full,
 	.gmm_diag = gmm_diag,
 	.gmm_share = gmm_share,

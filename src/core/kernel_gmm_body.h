@@ -148,16 +148,11 @@ factor_column(const double *difference, int j, const double *factor, const int r
 	return factor + rows;
 }
 
-/*
- * z = rows of the factor times the differences; adds z^2 to squared.  rows is a constant, and
- * whether they are the first ones.
- */
+/* z = rows of the factor times the points; rows is a constant, and whether they are the first. */
 INLINE const double *
-factor_rows(const double *difference, int first, const double *factor, const int rows,
-			const bool at_first, vd *squared)
+factor_products(const double *difference, int first, const double *factor, const int rows,
+				const bool at_first, vd (*z)[GMM_VECTORS])
 {
-	vd z[FACTOR_ROWS][GMM_VECTORS];
-
 	if (!at_first)
 		factor = factor_column(difference, 0, factor, rows, z, true);
 #pragma GCC unroll 4
@@ -174,6 +169,17 @@ factor_rows(const double *difference, int first, const double *factor, const int
 		for (int r = j; r < rows; r++)
 			add_products(z[r], factor++, x, at_first && j == 0);
 	}
+	return factor;
+}
+
+/* The same of differences; adds z^2 to squared. */
+INLINE const double *
+factor_rows(const double *difference, int first, const double *factor, const int rows,
+			const bool at_first, vd *squared)
+{
+	vd z[FACTOR_ROWS][GMM_VECTORS];
+
+	factor = factor_products(difference, first, factor, rows, at_first, z);
 #pragma GCC unroll 4
 	for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
@@ -183,6 +189,43 @@ factor_rows(const double *difference, int first, const double *factor, const int
 			vd_keep(squared[v]);
 		}
 	return factor;
+}
+
+/* Rows first .. first + rows of the factor times points, rows a constant. */
+INLINE const double *
+white_rows(const double *panel, int first, const double *factor, const int rows, double *out)
+{
+	vd z[FACTOR_ROWS][GMM_VECTORS];
+
+	if (first == 0)
+		factor = factor_products(panel, 0, factor, rows, true, z);
+	else
+		factor = factor_products(panel, first, factor, rows, false, z);
+#pragma GCC unroll 4
+	for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+		for (int v = 0; v < GMM_VECTORS; v++)
+			vd_store(out + (first + r) * CLU_LANES + v * VD_LANES, z[r][v]);
+	return factor;
+}
+
+static void
+gmm_white(const double *panel, int d, const double *factor, double *out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
+	{
+		const double *at = factor;
+		int			  i = 0;
+
+		for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
+			at = white_rows(panel + lane, i, at, FACTOR_ROWS, out + lane);
+		if (d - i == 1)
+			white_rows(panel + lane, i, at, 1, out + lane);
+		else if (d - i == 2)
+			white_rows(panel + lane, i, at, 2, out + lane);
+		else if (d - i == 3)
+			white_rows(panel + lane, i, at, 3, out + lane);
+	}
 }
 
 /*
