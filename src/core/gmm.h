@@ -48,12 +48,17 @@ typedef struct clu_gmm_member
 {
 	double *sums;	 /* over the share at hand */
 	double *panel;	 /* most_panels * 32 * d */
+	double *white;	 /* the same, of tied: the factor times the points */
 	double *term;	 /* most_panels * k * 32: log terms, then responsibilities */
 	double *largest; /* most_panels * 32: terms */
 	double *weight;	 /* most_panels * 32 */
 	bool   *active;	 /* most_panels * k */
 	double *scratch;
 	double *matrix[3]; /* d * d each */
+
+	size_t fetched; /* points of the next chunk that were asked for */
+	size_t pairs;	/* of points and components, as far as they were looked at */
+	size_t near;	/* those of them that count */
 
 	uint32_t *order; /* the points of a share, by owners */
 	uint32_t *place; /* k + 1: where those of each owner begin */
@@ -75,6 +80,8 @@ typedef struct clu_gmm
 	/* tables of the parameters at hand */
 	double *factor;	  /* packed inverse Cholesky factors, or inverse standard deviations */
 	double *log_root; /* k, or 1 of tied: sums of the logs of the factors' diagonals */
+	double *white;	  /* k * d, of tied: the factor times the means */
+	double *ones;	  /* d, likewise */
 	double *constant; /* k: log weight less the log of what normalises the density */
 
 	clu_gmm_sums	  sums;
@@ -83,6 +90,7 @@ typedef struct clu_gmm
 	uint32_t		 *owner;	   /* n: whose the points were most, in the last pass */
 	const clu_points *owned;	   /* the points that it is of; NULL: none */
 	bool			  in_order;	   /* points are worked on by owners */
+	size_t			  pairs, near; /* in the last pass: what the members saw */
 	int				  most_panels; /* that are worked on together */
 	int				  members;
 	clu_gmm_member	 *member;

@@ -10,6 +10,9 @@
  * so neither a determinant nor a product of small numbers is ever formed.  The log density is
  * log sum_k exp a_k, and the responsibilities are r_k = exp(a_k - log density).
  *
+ * Where all components have one covariance, F x and F mu_k are computed once and not for every pair.
+ * Of their difference is lost what rounding took from x already, which is relative to the frame.
+ *
  * M-step.  While the points are in the cache, the moments of each component are taken about its
  * current mean,
  *
@@ -29,7 +32,8 @@
  * panel have the same few components near them: those are computed first, and of the others the
  * kernels see after a few columns that their terms can't but be too far below to count.  What they
  * leave out would be 0, so the responsibilities are the same to the bit; only the order of the
- * sums over points is another one.
+ * sums over points is another one.  Where most pairs of a point and a component count, there is
+ * nothing to leave out, and the points are taken as they lie, which memory likes better.
  */
 #include "gmm.h"
 
@@ -41,7 +45,8 @@
 #include "linalg.h"
 
 #define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
-#define MOST_PANELS 4
+#define MOST_PANELS 8
+#define MOST_NEAR 0.5	/* of the pairs of points and components: with more, no order pays */
 #define FETCHED 512		/* bytes of a point that are fetched ahead: what follows comes by itself */
 #define MATRIX_WORK 4e6 /* k * d^3 from which a team pays: about a millisecond */
 
@@ -73,6 +78,7 @@ member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, si
 
 	CLU_TAKE(arena, member->sums, state->sums.count);
 	CLU_TAKE(arena, member->panel, points * dims);
+	CLU_TAKE(arena, member->white, state->sums.pooled ? points * dims : 0);
 	CLU_TAKE(arena, member->term, clu_size_product(clusters, points));
 	CLU_TAKE(arena, member->largest, points);
 	CLU_TAKE(arena, member->weight, points);
@@ -89,12 +95,14 @@ clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, const clu_points *points
 					  int k, int d)
 {
 	size_t share = CLU_MIN(points->n, clu_points_in_share(points));
-	size_t clusters = (size_t) k;
+	size_t clusters = (size_t) k, dims = (size_t) d;
 	size_t factors = structure == CLU_COV_TIED ? 1 : clusters;
 
 	state->most_panels = CLU_MAX(1, CLU_MIN(MOST_PANELS, CHUNK_VALUES / CLU_LANES / d));
 	CLU_TAKE(arena, state->factor, clu_size_product(factors, state->sums.width));
 	CLU_TAKE(arena, state->log_root, factors);
+	CLU_TAKE(arena, state->white, state->sums.pooled ? clu_size_product(clusters, dims) : 0);
+	CLU_TAKE(arena, state->ones, state->sums.pooled ? dims : 0);
 	CLU_TAKE(arena, state->constant, clusters);
 	CLU_TAKE(arena, state->owner, points->n);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
@@ -158,6 +166,24 @@ factor_of_component(const clu_model *model, size_t c, double *work, double *fact
 	}
 }
 
+/* With tied, the factor times the means; it's left in the first matrix of the member. */
+static void
+make_white_means(const clu_fit *fit, const clu_gmm_member *own, const clu_interrupt *interrupt)
+{
+	clu_gmm *state = fit->state;
+	size_t	 d = (size_t) fit->model.d;
+
+	clu_factor_columns(own->matrix[0], fit->model.d, own->matrix[1]);
+	for (size_t c = 0; c < (size_t) fit->model.k; c++)
+	{
+		clu_factor_apply(own->matrix[1], fit->model.d, fit->model.center + c * d,
+						 state->white + c * d);
+		clu_check_row(interrupt, c, fit->model.d);
+	}
+	for (size_t j = 0; j < d; j++)
+		state->ones[j] = 1;
+}
+
 static void
 make_table(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
@@ -167,6 +193,8 @@ make_table(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	state->log_root[item] =
 		factor_of_component(&fit->model, item, state->member[member].matrix[0],
 							state->factor + item * state->sums.width, interrupt);
+	if (state->sums.pooled)
+		make_white_means(fit, &state->member[member], interrupt);
 }
 
 const clu_task clu_gmm_factor_task = {make_table, NULL};
@@ -204,8 +232,19 @@ clear(clu_gmm *state)
 
 	memset(state->sums.total, 0, size);
 	memset(state->sums.rest, 0, size);
+	state->pairs = state->near = 0;
 	for (int m = 0; m < state->members; m++)
+	{
 		memset(state->member[m].sums, 0, size);
+		state->member[m].pairs = state->member[m].near = 0;
+	}
+}
+
+/* Whether there was enough in the last pass that doesn't count to work on the points by owners. */
+static bool
+is_worth_an_order(const clu_gmm *state)
+{
+	return (double) state->near < MOST_NEAR * (double) state->pairs;
 }
 
 void
@@ -213,8 +252,9 @@ clu_gmm_prepare(clu_fit *fit)
 {
 	clu_gmm *state = fit->state;
 
+	state->in_order =
+		state->label == NULL && state->owned == fit->points && is_worth_an_order(state);
 	clear(state);
-	state->in_order = state->label == NULL && state->owned == fit->points;
 	state->owned = state->label == NULL ? fit->points : NULL;
 	if (state->label == NULL)
 		make_tables(fit);
@@ -224,8 +264,9 @@ clu_gmm_prepare(clu_fit *fit)
 void
 clu_gmm_collect(clu_fit *fit, int member)
 {
-	clu_gmm *state = fit->state;
-	double *restrict share = state->member[member].sums;
+	clu_gmm		   *state = fit->state;
+	clu_gmm_member *own = &state->member[member];
+	double *restrict share = own->sums;
 	double *restrict total = state->sums.total;
 	double *restrict rest = state->sums.rest;
 
@@ -237,6 +278,9 @@ clu_gmm_collect(clu_fit *fit, int member)
 		rest[i] += sum.lo;
 		share[i] = 0;
 	}
+	state->pairs += own->pairs;
+	state->near += own->near;
+	own->pairs = own->near = 0;
 }
 
 void
@@ -255,29 +299,51 @@ typedef struct chunk
 	const clu_gmm		*state;
 	clu_gmm_member		*own;
 	const clu_model		*model;
-	int					 panels;
+	const clu_block		*block;
+	const uint32_t		*order; /* of the points of the block; NULL: as they came */
+	size_t				 first; /* in this order */
 	size_t				 n;		/* points; the other lanes have weight 0 */
-	const uint32_t		*point; /* their numbers in the block */
+	size_t				 next;	/* points in the chunk after it */
+	size_t				 part;	/* of these: two for every panel of a component are all */
+	int					 panels;
 	uint32_t			*owner; /* of the block's points */
 	const clu_interrupt *interrupt;
 } chunk;
 
-/* Ask for points that will be needed soon: by owners, no CPU foresees which. */
-static void
-fetch_points(const uint32_t *point, size_t n, const clu_block *block)
+/* The number in the block of a point of the chunk, or of one after it. */
+static inline size_t
+point_of(const chunk *at, size_t i)
 {
-	size_t size = (size_t) block->d * (size_t) block->width;
+	return at->order == NULL ? at->first + i : at->order[at->first + i];
+}
 
-	for (size_t i = 0; i < n; i++)
-		for (size_t at = 0; at < CLU_MIN(size, FETCHED); at += CLU_ALIGNMENT)
-			__builtin_prefetch((const char *) block->x + point[i] * size + at);
+/*
+ * Ask for some points of the next chunk.  By owners no CPU foresees which, and it can only wait
+ * for so many at once: so a part of them is asked for with every panel of every component.
+ */
+static void
+fetch_points(const chunk *at, size_t parts)
+{
+	const clu_block *block = at->block;
+	size_t			 size = (size_t) block->d * (size_t) block->width;
+	size_t			 end = CLU_MIN(at->own->fetched + parts * at->part, at->next);
+
+	for (size_t i = at->own->fetched; i < end; i++)
+	{
+		const char *x = (const char *) block->x + point_of(at, at->n + i) * size;
+
+		for (size_t line = 0; line < CLU_MIN(size, FETCHED); line += CLU_ALIGNMENT)
+			__builtin_prefetch(x + line);
+	}
+	at->own->fetched = end;
 }
 
 /* Lanes beyond the last point repeat the first, with weight 0. */
 static void
-fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
+fill_chunk(const chunk *at, const clu_gmm_frame *frame)
 {
-	size_t size = (size_t) block->d * (size_t) block->width;
+	const clu_block *block = at->block;
+	size_t			 size = (size_t) block->d * (size_t) block->width;
 
 	for (size_t first = 0; first < (size_t) at->panels * CLU_LANES; first += CLU_LANES)
 	{
@@ -286,7 +352,7 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame, const clu_block *block)
 		for (size_t i = 0; i < CLU_LANES; i++)
 		{
 			bool   real = first + i < at->n;
-			size_t point = at->point[real ? first + i : 0];
+			size_t point = point_of(at, real ? first + i : 0);
 
 			row[i] = (const char *) block->x + point * size;
 			at->own->weight[first + i] = real ? clu_weight(block->w, point) : 0;
@@ -322,10 +388,12 @@ compute_terms(const chunk *at, int c, int p)
 	const double	*mean = model->center + (size_t) c * dims;
 	const double	*panel = own->panel + lane * dims;
 	double			*out = terms_of(at, p, c);
-	const double	*factor =
-		state->factor + (state->sums.pooled ? 0 : (size_t) c * state->sums.width);
+	const double	*factor = state->factor + (size_t) c * state->sums.width;
 
-	if (state->matrices)
+	if (state->sums.pooled)
+		clu_kernel->gmm_diag(own->white + lane * dims, model->d, state->white + (size_t) c * dims,
+							 state->ones, state->constant[c], own->largest + lane, out);
+	else if (state->matrices)
 		clu_kernel->gmm_full(panel, model->d, mean, factor, state->constant[c], own->scratch,
 							 own->largest + lane, out);
 	else
@@ -344,9 +412,25 @@ owners_of(const chunk *at, int p)
 {
 	size_t first = (size_t) p * CLU_LANES, last = CLU_MIN(first + CLU_LANES, at->n) - 1;
 
-	if (!at->state->in_order)
+	if (at->order == NULL)
 		return (owners) {0, 0};
-	return (owners) {(int) at->owner[at->point[first]], (int) at->owner[at->point[last]] + 1};
+	return (owners) {(int) at->owner[point_of(at, first)], (int) at->owner[point_of(at, last)] + 1};
+}
+
+/* With tied, what all components see of the points is computed once. */
+static void
+make_white(const chunk *at)
+{
+	size_t d = (size_t) at->model->d;
+
+	for (int p = 0; p < at->panels && at->state->sums.pooled; p++)
+	{
+		size_t to = (size_t) p * CLU_LANES * d;
+
+		clu_kernel->gmm_white(at->own->panel + to, at->model->d, at->state->factor,
+							  at->own->white + to);
+		check_component(at);
+	}
 }
 
 /* Those of the owners first: then it's seen early that others are far below. */
@@ -371,8 +455,11 @@ compute_all_terms(const chunk *at)
 	for (int c = 0; c < at->model->k; c++)
 	{
 		for (int p = 0; p < at->panels; p++)
+		{
 			if (c < nearest[p].first || c >= nearest[p].end)
 				compute_terms(at, c, p);
+			fetch_points(at, 1);
+		}
 		check_component(at);
 	}
 }
@@ -382,23 +469,43 @@ static void
 share_out(const chunk *at)
 {
 	clu_gmm_member *own = at->own;
-	double			log_density[CLU_LANES], owner[CLU_LANES];
+	double			log_density[CLU_LANES];
 	double			sum[8] = {0};
+	uint32_t		owner[CLU_LANES];
 
 	for (int p = 0; p < at->panels; p++)
 	{
-		size_t		  first = (size_t) p * CLU_LANES;
-		const double *w = own->weight + first;
+		size_t first = (size_t) p * CLU_LANES, n = CLU_MIN(CLU_LANES, at->n - first);
 
-		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, w, own->largest + first,
-							  log_density, owner, own->active + p * at->model->k);
-		for (int lane = 0; lane < CLU_LANES; lane++)
-			sum[lane % 8] += w[lane] * log_density[lane];
-		for (size_t i = first; i < CLU_MIN(first + CLU_LANES, at->n); i++)
-			at->owner[at->point[i]] = (uint32_t) owner[i - first];
+		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, own->weight + first,
+							  own->largest + first, log_density, sum, owner,
+							  own->active + p * at->model->k);
+		if (at->order == NULL)
+			memcpy(at->owner + at->first + first, owner, n * sizeof(uint32_t));
+		else
+			for (size_t i = 0; i < n; i++)
+				at->owner[at->order[at->first + first + i]] = owner[i];
 	}
 	*clu_gmm_sum_of(own->sums) +=
 		((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+/* What part of the pairs counts, by a sample: every fourth point of the first panel. */
+static void
+count_near(const chunk *at)
+{
+	clu_gmm_member *own = at->own;
+	size_t			near = 0;
+
+	for (int c = 0; c < at->model->k; c++)
+	{
+		const double *r = terms_of(at, 0, c);
+
+		for (int lane = 0; own->active[c] && lane < CLU_LANES; lane += 4)
+			near += r[lane] > 0;
+	}
+	own->near += near;
+	own->pairs += (size_t) at->model->k * CLU_LANES / 4;
 }
 
 static void
@@ -411,7 +518,7 @@ share_by_label(const chunk *at, const uint32_t *label)
 	memset(own->term, 0, (size_t) at->panels * k * CLU_LANES * sizeof(double));
 	for (size_t i = 0; i < at->n; i++)
 	{
-		uint32_t c = label[at->point[i]];
+		uint32_t c = label[point_of(at, i)];
 
 		terms_of(at, (int) (i / CLU_LANES), (int) c)[i % CLU_LANES] = own->weight[i];
 		own->active[i / CLU_LANES * k + c] = true;
@@ -435,11 +542,14 @@ add_moments(const chunk *at)
 		int			  which[MOST_PANELS], panels = 0;
 
 		for (int p = 0; p < at->panels; p++)
+		{
 			if (own->active[p * model->k + c])
 			{
 				r[panels] = terms_of(at, p, c);
 				which[panels++] = p;
 			}
+		}
+		fetch_points(at, (size_t) at->panels);
 		if (panels == 0)
 			continue;
 		if (at->state->matrices)
@@ -463,18 +573,14 @@ frame_of(const clu_fit *fit)
 	return fit->points == &state->sample ? &state->identity : &state->frame;
 }
 
-/* The points of a block by their owners, and as they came where these aren't known. */
-static void
+/* The points of a block by their owners; NULL: as they came. */
+static const uint32_t *
 put_in_order(const clu_gmm *state, const clu_block *block, int k, clu_gmm_member *own)
 {
 	const uint32_t *owner = state->owner + block->first;
 
 	if (!state->in_order)
-	{
-		for (size_t i = 0; i < block->n; i++)
-			own->order[i] = (uint32_t) i;
-		return;
-	}
+		return NULL;
 	memset(own->place, 0, ((size_t) k + 1) * sizeof(uint32_t));
 	for (size_t i = 0; i < block->n; i++)
 		own->place[owner[i] + 1]++;
@@ -482,6 +588,7 @@ put_in_order(const clu_gmm *state, const clu_block *block, int k, clu_gmm_member
 		own->place[c + 1] += own->place[c];
 	for (size_t i = 0; i < block->n; i++)
 		own->order[own->place[owner[i]]++] = (uint32_t) i;
+	return own->order;
 }
 
 void
@@ -489,30 +596,35 @@ clu_gmm_accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	const clu_gmm  *state = fit->state;
 	clu_gmm_member *own = &state->member[member];
+	const uint32_t *order = put_in_order(state, block, fit->model.k, own);
 	size_t			size = (size_t) state->most_panels * CLU_LANES;
 	size_t			work = (size_t) fit->model.k * size * state->sums.width, done = 0;
 
-	put_in_order(state, block, fit->model.k, own);
 	for (size_t first = 0; first < block->n; first += size)
 	{
 		chunk at = {.state = state,
 					.own = own,
 					.model = &fit->model,
+					.block = block,
+					.order = order,
+					.first = first,
 					.n = CLU_MIN(size, block->n - first),
-					.point = own->order + first,
 					.owner = state->owner + block->first,
 					.interrupt = fit->interrupt};
 
+		at.next = CLU_MIN(size, block->n - first - at.n);
 		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);
-		fill_chunk(&at, frame_of(fit), block);
-		if (first + size < block->n)
-			fetch_points(at.point + size, CLU_MIN(size, block->n - first - size), block);
+		at.part = at.next / (2 * (size_t) at.model->k * (size_t) at.panels) + 1;
+		own->fetched = 0;
+		fill_chunk(&at, frame_of(fit));
 		if (state->label != NULL)
 			share_by_label(&at, state->label + block->first);
 		else
 		{
+			make_white(&at);
 			compute_all_terms(&at);
 			share_out(&at);
+			count_near(&at);
 		}
 		add_moments(&at);
 		done += work;

@@ -226,6 +226,9 @@ typedef struct clu_kernels
 	void (*gmm_panel)(const void *const *row, int width, int d, const double *shift,
 					  const double *scale, double *panel);
 
+	/* A panel of factor * x, with the factor packed by clu_factor_pack. */
+	void (*gmm_white)(const double *panel, int d, const double *factor, double *out);
+
 	/*
 	 * The terms constant - |z|^2/2 for 32 points, z = factor (x - mean)
 	 * with the factor packed by clu_factor_pack, or z = root (x - mean) element by element.
@@ -240,10 +243,11 @@ typedef struct clu_kernels
 	/*
 	 * From the terms of 32 points, a[component * 32 + lane], and the largest of each, to their
 	 * weights times responsibilities in place, the log density, and a component with the largest
-	 * term.  Components without any are not active, and their terms undefined.
+	 * term.  Components without any are not active, and their terms undefined.  Weighted log
+	 * densities are added to eight sums, that of point i to sum i mod 8.
 	 */
 	void (*gmm_share)(double *a, int k, const double *w, const double *largest, double *log_density,
-					  double *owner, bool *active);
+					  double *log_sum, uint32_t *owner, bool *active);
 
 	/*
 	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with

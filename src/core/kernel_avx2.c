@@ -52,6 +52,7 @@ typedef __m256d vd;
 	_mm256_blendv_pd((otherwise), (then), _mm256_cmp_pd((a), (b), _CMP_LT_OQ))
 #define vd_at_least(a, b) ((unsigned) _mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_GE_OQ)))
 #define vd_any_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) != 0)
+#define vd_all_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) == 0xf)
 
 /* Lanes all ones where a bit is; the first lane has the highest bit. */
 #define LANES(a, b, c, d)      \
@@ -66,6 +67,20 @@ static const int64_t lanes_of_bits[16][4] __attribute__((aligned(32))) = {
 /* x where the lowest bits say so, else 0 */
 #define vd_where(bits, x) \
 	_mm256_and_pd(_mm256_load_pd((const double *) lanes_of_bits[(bits) &15]), (x))
+
+/* A value for all lanes. */
+typedef vd vd_value;
+
+static inline vd_value
+vd_value_at(const double *p)
+{
+	vd all = vd_set(*p);
+
+	vd_keep(all);
+	return all;
+}
+
+#define vd_mul_value(v, value) vd_mul((v), (value))
 
 /* The eight lanes of two vectors, added up as a tree, and the largest of them. */
 static inline double

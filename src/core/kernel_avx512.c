@@ -23,6 +23,7 @@ typedef __m512d vd;
 #define VD_LANES 8
 #define FILTER_GROUP 8
 #define EXACT_GROUP 6
+#define FEW_VECTORS 2
 #define GMM_VECTORS 4
 #define MOMENT_COLUMNS 4
 #define KERNEL_TABLE clu_kernels_avx512
@@ -54,6 +55,33 @@ typedef __m512d vd;
 	_mm512_mask_mov_pd((otherwise), _mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ), (then))
 #define vd_at_least(a, b) ((unsigned) _mm512_cmp_pd_mask((a), (b), _CMP_GE_OQ))
 #define vd_any_less(a, b) (_mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ) != 0)
+#define vd_all_less(a, b) (_mm512_cmp_pd_mask((a), (b), _CMP_LT_OQ) == 0xff)
+
+/*
+ * A value for all lanes, which instructions take from memory: compilers prefer to read one that is
+ * used twice into a register, and on Zen that takes a turn of the adders.
+ */
+typedef const double *vd_value;
+
+#define vd_value_at(p) (p)
+
+static inline vd
+vd_sub_value(vd v, vd_value value)
+{
+	vd result;
+
+	__asm__("vsubpd %2%{1to8%}, %1, %0" : "=v"(result) : "v"(v), "m"(*value));
+	return result;
+}
+
+static inline vd
+vd_mul_value(vd v, vd_value value)
+{
+	vd result;
+
+	__asm__("vmulpd %2%{1to8%}, %1, %0" : "=v"(result) : "v"(v), "m"(*value));
+	return result;
+}
 
 /* The bits of a byte the other way round: the highest is to be the first lane's. */
 static inline __mmask8
@@ -75,6 +103,35 @@ vd_sum_eight(const vd *v)
 	__m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
 
 	return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/* Halves of eight lanes added, of two sums at once: those of a come first. */
+static inline vd
+add_halves(vd a, vd b)
+{
+	return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xee));
+}
+
+/* Quarters of those, of four sums. */
+static inline vd
+add_quarters(vd ab, vd cd)
+{
+	return _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
+}
+
+/*
+ * What vd_sum_eight gives, of eight sums at once: v[0 .. n) are added to out, and beyond n anything
+ * may stand.
+ */
+static inline void
+vd_add_eights(const vd *v, int n, double *out)
+{
+	vd		 even = add_quarters(add_halves(v[0], v[2]), add_halves(v[4], v[6]));
+	vd		 odd = add_quarters(add_halves(v[1], v[3]), add_halves(v[5], v[7]));
+	vd		 sum = _mm512_add_pd(_mm512_unpacklo_pd(even, odd), _mm512_unpackhi_pd(even, odd));
+	__mmask8 real = (__mmask8) (0xff >> (8 - n));
+
+	_mm512_mask_storeu_pd(out, real, _mm512_add_pd(_mm512_maskz_loadu_pd(real, out), sum));
 }
 
 static inline double

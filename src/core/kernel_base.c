@@ -65,6 +65,14 @@ vd_any_less(vd a, vd b)
 	return (less[0] | less[1]) != 0;
 }
 
+static inline bool
+vd_all_less(vd a, vd b)
+{
+	vd_mask less = a < b;
+
+	return (less[0] & less[1]) != 0;
+}
+
 /* A bit per lane. */
 static inline unsigned
 vd_at_least(vd a, vd b)
@@ -109,6 +117,20 @@ vf_not_less(vf a, vf b)
 #define vd_min(a, b) vd_blend((a) < (b), (a), (b))
 #define vd_max(a, b) vd_blend((a) > (b), (a), (b))
 #define vd_select_less(a, b, then, otherwise) vd_blend((a) < (b), (then), (otherwise))
+
+/* A value for all lanes. */
+typedef vd vd_value;
+
+static inline vd_value
+vd_value_at(const double *p)
+{
+	vd all = vd_set(*p);
+
+	vd_keep(all);
+	return all;
+}
+
+#define vd_mul_value(v, value) vd_mul((v), (value))
 
 /* The eight lanes of four vectors, added up as a tree, and the largest of them. */
 static inline double

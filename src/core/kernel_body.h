@@ -558,8 +558,8 @@ static bool available(void);
 	.point_squared = point_squared, .point_distances = point_distances,                         \
 	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones, \
 	.softmax = softmax, .hamming = hamming, .add_row = add_row, .add_sided = add_sided,         \
-	.gmm_panel = gmm_panel, .gmm_full = gmm_full, .gmm_diag = gmm_diag, .gmm_share = gmm_share, \
-	.gmm_moments_full = gmm_moments_full, .gmm_moments_diag = gmm_moments_diag,                 \
-	.add_digits = add_digits
+	.gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, .gmm_diag = gmm_diag, \
+	.gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,                               \
+	.gmm_moments_diag = gmm_moments_diag, .add_digits = add_digits
 
 const clu_kernels KERNEL_TABLE = {.name = KERNEL_NAME, .available = available, KERNEL_FUNCTIONS};

@@ -7,21 +7,25 @@
  * it would be a hundred times slower.
  *
  * E-step: points in lanes.  A component's inverse Cholesky factor is read in blocks of four rows,
- * each value being broadcast once for GMM_VECTORS vectors of points.
+ * each value being multiplied to GMM_VECTORS vectors of points.  With AVX-512 the differences of up
+ * to eight columns stay in registers for all rows, of FEW_VECTORS vectors of points.
  *
  * Where components are well apart, points come in the order of their owners (gmm_estep.c), and most
  * of the work is left out: a component's rows of z are given up after every eight columns at which
  * its terms are seen to be far below the largest.
  *
- * What limits it, with AVX2: densities reach 45 % of the peak at d = 8 and 75 % at d = 64
- * (test/bench/peak.c); each broadcast of a factor's value serves two multiplications.  An exp takes
- * five cycles, most of them because its steps wait for one another.  With few columns, half of the
- * time of a panel is the way of the rows from memory.
+ * What limits it (test/bench/peak.c): with AVX-512, densities reach 69 % of the peak at d = 8, where
+ * squares, differences and the largest terms are more for the adders than for the multipliers, and
+ * 89 % at d = 64.  On Zen, values for all lanes come with the multiplication: a load into all lanes
+ * of a register takes a turn of the adders.  AVX2 has no such multiplication, and 16 registers: 47 %
+ * and 75 %.  An exp takes 16 additions and as many multiplications, of which 3/4 are at the
+ * adders' rate.
  */
 #include "elementary.h"
 
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4
+#define MOST_FEW 8 /* columns that fit into registers */
 
 /* Mahalanobis distances stop here, so that what overflows is a large number and not a NaN. */
 #define FARTHEST 1e300
@@ -108,15 +112,14 @@ gmm_panel(const void *const *row, int width, int d, const double *shift, const d
 
 /* Add value * x to some sums, or begin them with that. */
 INLINE void
-add_products(vd *sum, double value, const vd *x, const bool begin)
+add_products(vd *sum, const double *value, const vd *x, const bool begin)
 {
-	vd all = vd_set(value);
+	vd_value all = vd_value_at(value);
 
-	vd_keep(all);
 #pragma GCC unroll 4
 	for (int v = 0; v < GMM_VECTORS; v++)
 	{
-		vd product = vd_mul(all, x[v]);
+		vd product = vd_mul_value(x[v], all);
 
 		sum[v] = begin ? product : vd_add(sum[v], product);
 		vd_keep(sum[v]);
@@ -141,20 +144,15 @@ factor_column(const double *difference, int j, const double *factor, const int r
 	load_points(difference, j, x);
 #pragma GCC unroll 4
 	for (int r = 0; r < rows; r++)
-		add_products(z[r], factor[r], x, begin);
+		add_products(z[r], &factor[r], x, begin);
 	return factor + rows;
 }
 
-/*
- * z = rows of the factor times the differences; adds z^2 to squared.  rows is a constant, and
- * whether they are the first ones.
- */
+/* z = rows of the factor times the points; rows is a constant, and whether they are the first. */
 INLINE const double *
-factor_rows(const double *difference, int first, const double *factor, const int rows,
-			const bool at_first, vd *squared)
+factor_products(const double *difference, int first, const double *factor, const int rows,
+				const bool at_first, vd (*z)[GMM_VECTORS])
 {
-	vd z[FACTOR_ROWS][GMM_VECTORS];
-
 	if (!at_first)
 		factor = factor_column(difference, 0, factor, rows, z, true);
 #pragma GCC unroll 4
@@ -169,8 +167,19 @@ factor_rows(const double *difference, int first, const double *factor, const int
 		load_points(difference, first + j, x);
 #pragma GCC unroll 4
 		for (int r = j; r < rows; r++)
-			add_products(z[r], *factor++, x, at_first && j == 0);
+			add_products(z[r], factor++, x, at_first && j == 0);
 	}
+	return factor;
+}
+
+/* The same of differences; adds z^2 to squared. */
+INLINE const double *
+factor_rows(const double *difference, int first, const double *factor, const int rows,
+			const bool at_first, vd *squared)
+{
+	vd z[FACTOR_ROWS][GMM_VECTORS];
+
+	factor = factor_products(difference, first, factor, rows, at_first, z);
 #pragma GCC unroll 4
 	for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
@@ -182,11 +191,49 @@ factor_rows(const double *difference, int first, const double *factor, const int
 	return factor;
 }
 
+/* Rows first .. first + rows of the factor times points, rows a constant. */
+INLINE const double *
+white_rows(const double *panel, int first, const double *factor, const int rows, double *out)
+{
+	vd z[FACTOR_ROWS][GMM_VECTORS];
+
+	if (first == 0)
+		factor = factor_products(panel, 0, factor, rows, true, z);
+	else
+		factor = factor_products(panel, first, factor, rows, false, z);
+#pragma GCC unroll 4
+	for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+		for (int v = 0; v < GMM_VECTORS; v++)
+			vd_store(out + (first + r) * CLU_LANES + v * VD_LANES, z[r][v]);
+	return factor;
+}
+
+static void
+gmm_white(const double *panel, int d, const double *factor, double *out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
+	{
+		const double *at = factor;
+		int			  i = 0;
+
+		for (; i + FACTOR_ROWS <= d; i += FACTOR_ROWS)
+			at = white_rows(panel + lane, i, at, FACTOR_ROWS, out + lane);
+		if (d - i == 1)
+			white_rows(panel + lane, i, at, 1, out + lane);
+		else if (d - i == 2)
+			white_rows(panel + lane, i, at, 2, out + lane);
+		else if (d - i == 3)
+			white_rows(panel + lane, i, at, 3, out + lane);
+	}
+}
+
 /*
  * Responsibilities below CLU_NEGLIGIBLE of the greatest are made 0: they would cost a share in the
  * moments.  Where all of a panel's are far below, they aren't even computed.
  */
-#define FAR_BELOW (-47.0) /* exp of it is less */
+#define FAR_BELOW (-47.0)				/* exp of it is less */
+#define LEAST_LOG (-46.051701859880914) /* the log of CLU_NEGLIGIBLE */
 
 /* Sums of squares as they count: what is not a number is as far as can be. */
 INLINE vd
@@ -220,6 +267,19 @@ are_far(const vd *squared, const vd *limit, const int vectors)
 	return !near;
 }
 
+INLINE vd
+term_of(vd squared, double constant)
+{
+	return vd_sub(vd_set(constant), vd_mul(bounded(squared), vd_set(0.5)));
+}
+
+INLINE void
+store_term(double *out, double *largest, vd term)
+{
+	vd_store(out, term);
+	vd_store(largest, vd_max(vd_load(largest), term));
+}
+
 /*
  * Terms beyond their limits become -infinity.  Every point is judged by itself, so it makes no
  * difference which of them were together.
@@ -230,14 +290,9 @@ store_terms(double *out, double *largest, double constant, const vd *squared, co
 {
 #pragma GCC unroll 4
 	for (int v = 0; v < vectors; v++)
-	{
-		vd square = bounded(squared[v]);
-		vd term = vd_sub(vd_set(constant), vd_mul(square, vd_set(0.5)));
-
-		term = vd_select_less(square, limit[v], term, vd_set(-INFINITY));
-		vd_store(out + v * VD_LANES, term);
-		vd_store(largest + v * VD_LANES, vd_max(vd_load(largest + v * VD_LANES), term));
-	}
+		store_term(out + v * VD_LANES, largest + v * VD_LANES,
+				   vd_select_less(bounded(squared[v]), limit[v], term_of(squared[v], constant),
+								  vd_set(-INFINITY)));
 }
 
 INLINE void
@@ -321,19 +376,103 @@ full_terms(const double *panel, int d, const double *mean, const double *factor,
 	store_terms(out, largest, constant, squared, limit, GMM_VECTORS);
 }
 
-/* For a panel; where d is a constant, without a loop over columns. */
+#ifdef FEW_VECTORS
+
+/*
+ * Loops below run to constants, whatever is to be done: gcc and clang unroll these, and only then
+ * are arrays registers.
+ */
+
+/* The differences of a few columns, which stay in registers. */
 INLINE void
-panel_terms(const double *panel, int d, const double *mean, const double *factor, double constant,
-			double *difference, double *largest, double *out)
+few_differences(const double *panel, const int d, const double *mean, vd (*x)[FEW_VECTORS])
 {
+#pragma GCC unroll 8
+	for (int j = 0; j < MOST_FEW; j++)
+#pragma GCC unroll 2
+		for (int v = 0; v < FEW_VECTORS; v++)
+			if (j < d)
+				x[j][v] = vd_sub_value(vd_load(panel + j * CLU_LANES + v * VD_LANES),
+									   vd_value_at(mean + j));
+}
+
+/* Rows first .. first + rows of the factor times these; all are constants. */
+INLINE void
+few_rows(vd (*x)[FEW_VECTORS], const int first, const int rows, const double *factor, vd *squared)
+{
+	vd z[FACTOR_ROWS][FEW_VECTORS];
+
+#pragma GCC unroll 8
+	for (int j = 0; j < MOST_FEW; j++)
+#pragma GCC unroll 4
+		for (int r = 0; r < FACTOR_ROWS; r++)
+			if (r < rows && j <= first + r)
+			{
+#pragma GCC unroll 2
+				for (int v = 0; v < FEW_VECTORS; v++)
+				{
+					vd product = vd_mul_value(x[j][v], vd_value_at(factor));
+
+					z[r][v] = j == 0 ? product : vd_add(z[r][v], product);
+					vd_keep(z[r][v]);
+				}
+				factor++;
+			}
+#pragma GCC unroll 4
+	for (int r = 0; r < FACTOR_ROWS; r++)
+#pragma GCC unroll 2
+		for (int v = 0; v < FEW_VECTORS; v++)
+			if (r < rows)
+			{
+				vd square = vd_mul(z[r][v], z[r][v]);
+
+				squared[v] = first + r == 0 ? square : vd_add(squared[v], square);
+				vd_keep(squared[v]);
+			}
+}
+
+/* For a panel of few columns, d a constant; what is far is left to gmm_share. */
+INLINE void
+few_terms(const double *panel, const int d, const double *mean, const double *factor,
+		  double constant, double *largest, double *out)
+{
+	/* not a loop: gcc would keep the address of every value over it */
+#pragma GCC unroll 2
+	for (int lane = 0; lane < CLU_LANES; lane += FEW_VECTORS * VD_LANES)
+	{
+		vd x[MOST_FEW][FEW_VECTORS], squared[FEW_VECTORS];
+
+		few_differences(panel + lane, d, mean, x);
+		few_rows(x, 0, CLU_MIN(d, FACTOR_ROWS), factor, squared);
+		if (d > FACTOR_ROWS)
+			few_rows(x, FACTOR_ROWS, d - FACTOR_ROWS, factor + FACTOR_ROWS * (FACTOR_ROWS + 1) / 2,
+					 squared);
+#pragma GCC unroll 2
+		for (int v = 0; v < FEW_VECTORS; v++)
+			store_term(out + lane + v * VD_LANES, largest + lane + v * VD_LANES,
+					   term_of(squared[v], constant));
+	}
+}
+
+#else
+
+/* Registers are too few for that: with d a constant, at least without a loop over columns. */
+INLINE void
+few_terms(const double *panel, const int d, const double *mean, const double *factor,
+		  double constant, double *largest, double *out)
+{
+	double difference[MOST_FEW * CLU_LANES];
+
 	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
 		full_terms(panel + lane, d, mean, factor, constant, difference + lane, largest + lane,
 				   out + lane);
 }
 
-#define FEW_COLUMNS(few)                                                           \
-	case few:                                                                      \
-		panel_terms(panel, few, mean, factor, constant, difference, largest, out); \
+#endif
+
+#define FEW_COLUMNS(few)                                             \
+	case few:                                                        \
+		few_terms(panel, few, mean, factor, constant, largest, out); \
 		return
 
 static void
@@ -351,7 +490,9 @@ gmm_full(const double *panel, int d, const double *mean, const double *factor, d
 		FEW_COLUMNS(7);
 		FEW_COLUMNS(8);
 	}
-	panel_terms(panel, d, mean, factor, constant, difference, largest, out);
+	for (int lane = 0; lane < CLU_LANES; lane += GMM_VECTORS * VD_LANES)
+		full_terms(panel + lane, d, mean, factor, constant, difference + lane, largest + lane,
+				   out + lane);
 }
 
 /* Columns first .. end, for DIAG_VECTORS vectors of points. */
@@ -361,13 +502,14 @@ diag_columns(const double *panel, const double *mean, const double *root, int fi
 {
 	for (int j = first; j < end; j++)
 	{
-		vd center = vd_set(mean[j]), factor = vd_set(root[j]);
+		vd		 center = vd_set(mean[j]);
+		vd_value factor = vd_value_at(root + j);
 
 #pragma GCC unroll 4
 		for (int v = 0; v < DIAG_VECTORS; v++)
 		{
 			vd x = vd_load(panel + j * CLU_LANES + v * VD_LANES);
-			vd z = vd_mul(vd_sub(x, center), factor);
+			vd z = vd_mul_value(vd_sub(x, center), factor);
 
 			squared[v] = vd_add(squared[v], vd_mul(z, z));
 		}
@@ -405,30 +547,12 @@ gmm_diag(const double *panel, int d, const double *mean, const double *root, dou
 		diag_terms(panel + lane, d, mean, root, constant, largest + lane, out + lane);
 }
 
-/* The terms less their largest; whether any is worth an exp.  Where it's 0, this is the owner. */
-INLINE bool
-subtract_largest(double *term, const double *largest, double component, double *owner)
-{
-	bool any = false;
-
-	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
-	{
-		vd less = vd_sub(vd_load(term + lane), vd_load(largest + lane));
-
-		vd_store(term + lane, less);
-		vd_store(owner + lane,
-				 vd_select_less(less, vd_set(0), vd_load(owner + lane), vd_set(component)));
-		any |= vd_any_less(vd_set(FAR_BELOW), less);
-	}
-	return any;
-}
-
 typedef unsigned long long vd_bits __attribute__((vector_size(sizeof(vd))));
 
 /* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
 #define EXP_VECTORS 4
 
-/* clu_exp_negative of some vectors, to the same bits. */
+/* clu_exp_negative of some vectors, to the same bits where they are above -708. */
 INLINE void
 exp_negative(vd *x)
 {
@@ -466,65 +590,89 @@ exp_negative(vd *x)
 	}
 #pragma GCC unroll 4
 	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		vd_bits value = (vd_bits) (1 + (r[v] + tail[v])) + ((vd_bits) sum[v] << 52);
-
-		x[v] = vd_select_less(x[v], vd_set(-708), vd_set(0), (vd) value);
-	}
+		x[v] = (vd) ((vd_bits) (1 + (r[v] + tail[v])) + ((vd_bits) sum[v] << 52));
 }
 
-INLINE void
-add_exponentials(double *restrict term, double *restrict sum)
+/*
+ * Responsibilities but for the division by their sum, of EXP_VECTORS vectors of points; adds these
+ * to the sums.  Whether any is to count.
+ */
+INLINE bool
+make_exponentials(double *term, const double *largest, vd component, vd *sum, vd *owner)
 {
-	for (int lane = 0; lane < CLU_LANES; lane += EXP_VECTORS * VD_LANES)
-	{
-		vd value[EXP_VECTORS];
+	vd	 value[EXP_VECTORS], less[EXP_VECTORS];
+	bool far = true;
 
 #pragma GCC unroll 4
-		for (int v = 0; v < EXP_VECTORS; v++)
-			value[v] = vd_load(term + lane + v * VD_LANES);
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		less[v] = vd_sub(vd_load(term + v * VD_LANES), vd_load(largest + v * VD_LANES));
+		owner[v] = vd_select_less(less[v], vd_set(0), owner[v], component);
+		far &= vd_all_less(less[v], vd_set(LEAST_LOG));
+		value[v] = less[v];
+	}
+	if (!far)
 		exp_negative(value);
 #pragma GCC unroll 4
-		for (int v = 0; v < EXP_VECTORS; v++)
-		{
-			double *to = sum + lane + v * VD_LANES;
-
-			value[v] = vd_select_less(value[v], vd_set(CLU_NEGLIGIBLE), vd_set(0), value[v]);
-			vd_store(term + lane + v * VD_LANES, value[v]);
-			vd_store(to, vd_add(vd_load(to), value[v]));
-		}
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		value[v] = vd_select_less(less[v], vd_set(LEAST_LOG), vd_set(0), value[v]);
+		vd_store(term + v * VD_LANES, value[v]);
+		if (!far)
+			sum[v] = vd_add(sum[v], value[v]);
 	}
+	return !far;
+}
+
+#define SHARED (EXP_VECTORS * VD_LANES) /* points */
+
+/* The terms of some points. */
+INLINE void
+share_some(double *term, int k, const double *w, const double *largest, double *log_density,
+		   double *log_sum, uint32_t *owner, bool *active)
+{
+	vd	   sum[EXP_VECTORS], best[EXP_VECTORS], component = vd_set(0);
+	double total[SHARED], share[SHARED], number[SHARED];
+
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+		sum[v] = best[v] = vd_set(0);
+	for (int c = 0; c < k; c++)
+	{
+		active[c] |=
+			make_exponentials(term + (size_t) c * CLU_LANES, largest, component, sum, best);
+		component = vd_add(component, vd_set(1));
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < EXP_VECTORS; v++)
+	{
+		vd_store(total + v * VD_LANES, sum[v]);
+		vd_store(number + v * VD_LANES, best[v]);
+	}
+	for (int lane = 0; lane < SHARED; lane++)
+	{
+		log_density[lane] = largest[lane] + clu_log_inline(total[lane]);
+		share[lane] = w[lane] / total[lane];
+		owner[lane] = (uint32_t) (int32_t) number[lane];
+	}
+	for (int lane = 0; lane < SHARED; lane += 8)
+		for (int i = 0; i < 8; i++)
+			log_sum[i] += w[lane + i] * log_density[lane + i];
+	for (int c = 0; c < k; c++)
+		for (int lane = 0; active[c] && lane < SHARED; lane += VD_LANES)
+		{
+			double *at = term + (size_t) c * CLU_LANES + lane;
+
+			vd_store(at, vd_mul(vd_load(at), vd_load(share + lane)));
+		}
 }
 
 static void
 gmm_share(double *a, int k, const double *w, const double *largest, double *log_density,
-		  double *owner, bool *active)
+		  double *log_sum, uint32_t *owner, bool *active)
 {
-	double sum[CLU_LANES], share[CLU_LANES];
-
-	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
-	{
-		vd zero = vd_set(0);
-
-		vd_keep(zero); /* a memset takes longer */
-		vd_store(sum + lane, zero);
-		vd_store(owner + lane, zero);
-	}
-	for (int c = 0; c < k; c++)
-	{
-		double *term = a + (size_t) c * CLU_LANES;
-
-		active[c] = subtract_largest(term, largest, c, owner);
-		if (active[c])
-			add_exponentials(term, sum);
-	}
-	for (int lane = 0; lane < CLU_LANES; lane++)
-	{
-		log_density[lane] = largest[lane] + clu_log_inline(sum[lane]);
-		share[lane] = w[lane] / sum[lane];
-	}
-	for (int c = 0; c < k; c++)
-		for (int lane = 0; active[c] && lane < CLU_LANES; lane += VD_LANES)
-			vd_store(a + (size_t) c * CLU_LANES + lane,
-					 vd_mul(vd_load(a + (size_t) c * CLU_LANES + lane), vd_load(share + lane)));
+	memset(active, 0, (size_t) k * sizeof(bool));
+	for (int lane = 0; lane < CLU_LANES; lane += SHARED)
+		share_some(a + lane, k, w + lane, largest + lane, log_density + lane, log_sum, owner + lane,
+				   active);
 }

@@ -12,10 +12,15 @@
  * registers: four rows by four on the diagonal, with the differences and what they weigh computed
  * on the way, and MOMENT_COLUMNS columns elsewhere.
  *
- * What limits it, with AVX2 (test/bench/peak.c): 20 % of the peak at d = 2, 36 % at d = 8 and 55 %
- * at d = 64.  A tile of eight sums takes six loads and three instructions of the loop for eight
- * multiplications and eight additions, and with few columns the sums of the eight lanes and the
- * loop over panels count.
+ * Of up to eight columns, AVX-512 has registers for all sums of the first five rows, and then for those
+ * of the others.
+ *
+ * What limits it (test/bench/peak.c): with AVX-512, loops of few columns run at the rate of the
+ * adders, which have differences and first moments on top; with the sums of lanes that is 58 % of
+ * the peak at d = 8.  Otherwise a tile of sixteen sums takes eight loads for sixteen multiplications
+ * and additions: 79 % at d = 64.  With AVX2 a tile of eight sums takes six loads, and with few
+ * columns the sums of the eight lanes and the loop over panels count: 38 % at d = 8 and 58 % at
+ * d = 64.
  */
 #define SUM_LANES 8
 
@@ -211,12 +216,126 @@ last_moment_rows(const double *panel, const double *const *r, const int *which, 
 	}
 }
 
+#ifdef FEW_VECTORS
+
+/* Add up the lanes of n sums, a constant of at most 32, each to its place. */
+INLINE void
+add_eights(const vd *sum, const int n, double *to)
+{
+#pragma GCC unroll 4
+	for (int i = 0; i < 32; i += 8)
+		if (i < n)
+		{
+			vd eight[8];
+
+#pragma GCC unroll 8
+			for (int j = 0; j < 8; j++)
+				eight[j] = i + j < n ? sum[i + j] : vd_set(0);
+			vd_add_eights(eight, CLU_MIN(8, n - i), to + i);
+		}
+}
+
+#define FIRST_FEW 5 /* rows of few columns, of which all sums are taken at once */
+
+/*
+ * Rows first .. end of few columns, with all columns below: first and second moments.  All of
+ * these are constants.  The differences of the first rows are left for the others.
+ */
+INLINE void
+few_moments(const double *panel, const double *const *r, const int *which, int panels, const int d,
+			const double *mean, const int first, const int end, double *difference,
+			double *to_count, double *to_first, double *to_second)
+{
+	vd		  sum[MOST_FEW * (MOST_FEW + 1) / 2], total[MOST_FEW], count = vd_set(0);
+	const int below = first * (first + 1) / 2;
+
+#pragma GCC unroll 36
+	for (int i = 0; i < MOST_FEW * (MOST_FEW + 1) / 2; i++)
+		sum[i] = vd_set(0);
+#pragma GCC unroll 8
+	for (int a = 0; a < MOST_FEW; a++)
+		total[a] = vd_set(0);
+	for (int p = 0; p < panels; p++)
+	{
+		const double *x = panel + (size_t) which[p] * (size_t) d * CLU_LANES, *share = r[p];
+
+#pragma GCC unroll 1
+		for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
+		{
+			vd less[MOST_FEW];
+
+			if (first == 0)
+				count = vd_add(count, vd_load(share + lane));
+#pragma GCC unroll 8
+			for (int a = 0; a < MOST_FEW; a++)
+				if (a >= first && a < end)
+				{
+					vd y;
+
+					less[a] =
+						vd_sub_value(vd_load(x + a * CLU_LANES + lane), vd_value_at(mean + a));
+					y = vd_mul(less[a], vd_load(share + lane));
+					if (end < d)
+						vd_store(difference + a * VD_LANES, less[a]);
+					total[a] = vd_add(total[a], y);
+					vd_keep(total[a]);
+#pragma GCC unroll 8
+					for (int b = 0; b < MOST_FEW; b++)
+						if (b <= a)
+						{
+							vd *to = &sum[a * (a + 1) / 2 + b];
+							vd	other = b < first ? vd_load(difference + b * VD_LANES) : less[b];
+
+							*to = vd_add(*to, vd_mul(y, other));
+							vd_keep(*to);
+						}
+				}
+			difference += FIRST_FEW * VD_LANES;
+		}
+	}
+	if (first == 0)
+		*to_count += vd_sum_eight(&count);
+	add_eights(total + first, end - first, to_first + first);
+	add_eights(sum + below, end * (end + 1) / 2 - below, to_second + below);
+}
+
+INLINE void
+all_few_moments(const double *panel, const double *const *r, const int *which, int panels,
+				const int d, const double *mean, double *scratch, double *count, double *first,
+				double *second)
+{
+	few_moments(panel, r, which, panels, d, mean, 0, CLU_MIN(d, FIRST_FEW), scratch, count, first,
+				second);
+	if (d > FIRST_FEW)
+		few_moments(panel, r, which, panels, d, mean, FIRST_FEW, d, scratch, count, first, second);
+}
+
+#define FEW_MOMENTS(few)                                                                    \
+	case few:                                                                               \
+		all_few_moments(panel, r, which, panels, few, mean, scratch, count, first, second); \
+		return
+
+#endif
+
 static void
 gmm_moments_full(const double *panel, const double *const *r, const int *which, int panels, int d,
 				 const double *mean, double *scratch, double *count, double *first, double *second)
 {
 	int i = FACTOR_ROWS;
 
+#ifdef FEW_VECTORS
+	switch (d)
+	{
+		FEW_MOMENTS(1);
+		FEW_MOMENTS(2);
+		FEW_MOMENTS(3);
+		FEW_MOMENTS(4);
+		FEW_MOMENTS(5);
+		FEW_MOMENTS(6);
+		FEW_MOMENTS(7);
+		FEW_MOMENTS(8);
+	}
+#endif
 	*count += total_share(r, panels);
 	if (d <= FACTOR_ROWS)
 	{

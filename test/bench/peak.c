@@ -25,7 +25,7 @@
 #define RUNS 200
 #define RUN_SECONDS 0.0004 /* short: of some, nothing else disturbs the machine */
 #define PEAK_STEPS 100000
-#define PANELS 4
+#define PANELS 8
 
 /* ---- the peak ---- */
 

@@ -202,9 +202,10 @@ typedef struct far_problem
 
 typedef struct far_shares
 {
-	double r[FAR_K * CLU_LANES];
-	double log_density[CLU_LANES], owner[CLU_LANES];
-	size_t left_out; /* terms of -infinity */
+	double	 r[FAR_K * CLU_LANES];
+	double	 log_density[CLU_LANES], log_sum[8];
+	uint32_t owner[CLU_LANES];
+	size_t	 left_out; /* terms of -infinity */
 } far_shares;
 
 static void
@@ -280,7 +281,8 @@ share_far_problem(const far_problem *p, int begin, far_shares *s)
 			s->left_out += out[i] == -INFINITY;
 		}
 	}
-	clu_kernel->gmm_share(s->r, FAR_K, w, largest, s->log_density, s->owner, active);
+	memset(s->log_sum, 0, sizeof(s->log_sum));
+	clu_kernel->gmm_share(s->r, FAR_K, w, largest, s->log_density, s->log_sum, s->owner, active);
 	for (int c = 0; c < FAR_K; c++)
 		if (!active[c])
 			memset(s->r + c * CLU_LANES, 0, CLU_LANES * sizeof(double));
@@ -309,6 +311,7 @@ test_left_out(void)
 				different +=
 					memcmp(all.r, some.r, sizeof(all.r)) != 0 ||
 					memcmp(all.log_density, some.log_density, sizeof(all.log_density)) != 0 ||
+					memcmp(all.log_sum, some.log_sum, sizeof(all.log_sum)) != 0 ||
 					memcmp(all.owner, some.owner, sizeof(all.owner)) != 0;
 			}
 		}
@@ -328,16 +331,17 @@ test_shares(void)
 	for (int kernel = 0; kernel < KERNELS; kernel++)
 		for (int round = 0; use_kernel(kernel) && round < 300; round++)
 		{
-			double a[2 * CLU_LANES] = {0}, w[CLU_LANES], largest[CLU_LANES] = {0};
-			double x[CLU_LANES], log_density[CLU_LANES], owner[CLU_LANES];
-			bool   active[2];
+			double	 a[2 * CLU_LANES] = {0}, w[CLU_LANES], largest[CLU_LANES] = {0};
+			double	 x[CLU_LANES], log_density[CLU_LANES], log_sum[8] = {0};
+			uint32_t owner[CLU_LANES];
+			bool	 active[2];
 
 			for (int i = 0; i < CLU_LANES; i++)
 			{
 				x[i] = a[CLU_LANES + i] = -(i % 4 == 0 ? 46 : 2) * random_unit();
 				w[i] = 1 + random_unit();
 			}
-			clu_kernel->gmm_share(a, 2, w, largest, log_density, owner, active);
+			clu_kernel->gmm_share(a, 2, w, largest, log_density, log_sum, owner, active);
 			for (int i = 0; i < CLU_LANES; i++)
 			{
 				double value = clu_exp_negative(x[i]), share = w[i] / (1 + value);
@@ -347,6 +351,92 @@ test_shares(void)
 			}
 		}
 	ok(different == 0, "responsibilities are those of the exp of one number, to the bit");
+	clu_kernel = chosen;
+}
+
+/* ---- moments ---- */
+
+#define MOMENT_PANELS 3
+#define MOMENT_MOST_D 13
+#define MOMENT_COUNT (1 + MOMENT_MOST_D + MOMENT_MOST_D * (MOMENT_MOST_D + 1) / 2)
+
+/* The panels 2 and 0 of three, for full or diagonal covariances. */
+static void
+take_moments(bool full, const double *panel, const double *share, int d, const double *mean,
+			 double *moments)
+{
+	static double scratch[2 * MOMENT_PANELS * CLU_LANES * (MOMENT_MOST_D + 1)];
+	const double *r[] = {share + 2 * CLU_LANES, share};
+	int			  which[] = {2, 0};
+
+	memset(moments, 0, MOMENT_COUNT * sizeof(double));
+	if (full)
+		clu_kernel->gmm_moments_full(panel, r, which, 2, d, mean, scratch, moments, moments + 1,
+									 moments + 1 + d);
+	else
+		clu_kernel->gmm_moments_diag(panel, r, which, 2, d, mean, moments, moments + 1,
+									 moments + 1 + d);
+}
+
+/* Likewise, the plain way. */
+static void
+plain_moments(bool full, const double *panel, const double *share, int d, const double *mean,
+			  double *moments)
+{
+	double *second = moments + 1 + d;
+
+	memset(moments, 0, MOMENT_COUNT * sizeof(double));
+	for (int p = 0; p < MOMENT_PANELS; p += 2)
+		for (int lane = 0; lane < CLU_LANES; lane++)
+		{
+			const double *x = panel + p * d * CLU_LANES + lane;
+			double		  w = share[p * CLU_LANES + lane];
+
+			moments[0] += w;
+			for (int i = 0; i < d; i++)
+				moments[1 + i] += w * (x[i * CLU_LANES] - mean[i]);
+			for (int i = 0; i < d; i++)
+				for (int j = full ? 0 : i; j <= i; j++)
+					second[full ? i * (i + 1) / 2 + j : i] +=
+						w * (x[i * CLU_LANES] - mean[i]) * (x[j * CLU_LANES] - mean[j]);
+		}
+}
+
+static void
+test_moments(void)
+{
+	const clu_kernels *chosen = clu_kernel;
+	int				   wrong = 0, different = 0;
+
+	for (int round = 0; round < 2 * MOMENT_MOST_D; round++)
+	{
+		static double panel[MOMENT_PANELS * CLU_LANES * MOMENT_MOST_D];
+		double		  share[MOMENT_PANELS * CLU_LANES], mean[MOMENT_MOST_D];
+		double		  plain[MOMENT_COUNT], base[MOMENT_COUNT], moments[MOMENT_COUNT];
+		int			  d = 1 + round / 2;
+		bool		  full = round % 2 == 0;
+
+		for (int i = 0; i < MOMENT_PANELS * CLU_LANES * d; i++)
+			panel[i] = random_normal();
+		for (int i = 0; i < MOMENT_PANELS * CLU_LANES; i++)
+			share[i] = random_unit();
+		for (int j = 0; j < d; j++)
+			mean[j] = random_normal();
+		plain_moments(full, panel, share, d, mean, plain);
+		for (int kernel = 0; kernel < KERNELS; kernel++)
+		{
+			if (!use_kernel(kernel))
+				continue;
+			take_moments(full, panel, share, d, mean, moments);
+			if (kernel == 0)
+				memcpy(base, moments, sizeof(base));
+			different += memcmp(moments, base, sizeof(base)) != 0;
+			for (int i = 0; i < MOMENT_COUNT; i++)
+				wrong += !(fabs(moments[i] - plain[i]) < 1e-11);
+		}
+	}
+	ok(wrong == 0, "moments of 1 to %d columns are the plain sums", MOMENT_MOST_D);
+	ok(different == 0, "on all instruction sets to the same bits");
 	clu_kernel = chosen;
 }
 
@@ -798,6 +888,7 @@ main(void)
 	test_kmeans_limit();
 	test_max_iter();
 	test_shares();
+	test_moments();
 	test_left_out();
 	test_far_apart();
 	return finish_tests();

@@ -65,7 +65,7 @@ static void
 test_packing(void)
 {
 	static double s[MOST * MOST], f[MOST * MOST], packed[MOST * MOST], columns[MOST * MOST];
-	static double panel[MOST * CLU_LANES], difference[MOST * CLU_LANES];
+	static double panel[MOST * CLU_LANES], difference[MOST * CLU_LANES], white[MOST * CLU_LANES];
 	double		  mean[MOST], x[MOST], z[MOST], largest[CLU_LANES], out[CLU_LANES], log_sum;
 	double		  worst = 0;
 
@@ -84,6 +84,7 @@ test_packing(void)
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			largest[lane] = -INFINITY;
 		clu_kernel->gmm_full(panel, d, mean, packed, 1, difference, largest, out);
+		clu_kernel->gmm_white(panel, d, packed, white);
 		for (int lane = 0; lane < CLU_LANES; lane++)
 		{
 			double squared = 0;
@@ -94,6 +95,11 @@ test_packing(void)
 			for (int j = 0; j < d; j++)
 				squared += z[j] * z[j];
 			worst = fmax(worst, fabs(out[lane] - (1 - squared / 2)) / (1 + squared));
+			for (int j = 0; j < d; j++)
+				x[j] = panel[j * CLU_LANES + lane];
+			clu_factor_apply(columns, d, x, z);
+			for (int j = 0; j < d; j++)
+				worst = fmax(worst, fabs(white[j * CLU_LANES + lane] - z[j]) / (1 + fabs(z[j])));
 		}
 	}
 	ok(worst < 1e-12, "the panels' and the single point's distances agree (off by %.1e)", worst);
