@@ -98,14 +98,15 @@ END
 # The formulas of doc/operations.md.
 my $once = q{'{"max_iter": 1}'};
 my %documented = (
-	"kmeans_fit(x, 3, $once)" => 2 * 64 + 24,
-	"kmeans_fit(x::real[], 3, $once)" => 2 * 32 + 24,
-	"kmeans_fit(x, 3, $once, i)" => 2 * 64 + 24 + 16,
-	q{kmeans_fit(x, 3, '{"max_iter": 1, "beta": 1e-12}')} => 2 * 64 + 24,
-	"kmedians_fit(x, 3, $once)" => 2 * 64 + 32 + 24,
-	"kmedians_fit(x, 3, $once, i)" => 2 * 64 + 32 + 24 + 32,
-	"gmm_fit(x, 3, $once)" => 2 * 64 + 24,
-	"gmm_fit(x, 3, $once, i)" => 2 * 64 + 24 + 16,
+	"kmeans_fit(x, 3, $once)" => 64 + 24,
+	"kmeans_fit(x || x || x, 3, $once)" => 2 * 192 + 24, # rows that are copied
+	"kmeans_fit(x::real[], 3, $once)" => 32 + 24,
+	"kmeans_fit(x, 3, $once, i)" => 64 + 24 + 16,
+	q{kmeans_fit(x, 3, '{"max_iter": 1, "beta": 1e-12}')} => 64 + 24,
+	"kmedians_fit(x, 3, $once)" => 64 + 32 + 24,
+	"kmedians_fit(x, 3, $once, i)" => 64 + 32 + 24 + 32,
+	"gmm_fit(x, 3, $once)" => 64 + 24,
+	"gmm_fit(x, 3, $once, i)" => 64 + 24 + 16,
 	"bernoulli_fit(bits, 3, $once)" => 2 * 8 + 24,
 	# every row has labels of its own, or all but one
 	'text(adjusted_rand_index(i, -i))' => 3 * 80,

@@ -93,11 +93,11 @@ SKIP:
 		my $small = resident_peak('4MB', $call);
 
 		note("$call: at most $small MB");
-		cmp_ok($small, '<', 200, "$call: resident memory stays small with rows in files");
+		cmp_ok($small, '<', 150, "$call: resident memory stays small with rows in files");
 	}
 	my $large = resident_peak('2GB', $calls[1]);
 	note("in memory: $large MB");
-	cmp_ok($large, '>', 250, '... as it would not in memory');
+	cmp_ok($large, '>', 180, '... as it would not in memory');
 }
 
 $node->stop;
