@@ -35,6 +35,8 @@ SELECT take_lines('birch1');
 \set load 'COPY line (x) FROM PROGRAM ''gzip -dc ' :source '/data/digits.csv.gz'''
 :load;
 CREATE TABLE digits AS SELECT i, x::bit varying AS x FROM line;
+-- of many columns, in which bounds come first
+CREATE TABLE pixels AS SELECT i, string_to_array(x, NULL)::float8[] AS x FROM line;
 VACUUM ANALYZE;
 
 -- The fits: aggregates over tables.
@@ -54,6 +56,8 @@ INSERT INTO fits (data, call) VALUES
 	('birch1', 'kmeans_fit(x, 100)'),
 	('birch1', 'kmeans_fit(x, 10, ''{}'', f)'),
 	('birch1', 'kmeans_fit(x, 3, ''{"beta": 1e-10, "max_iter": 10}'')'),
+	('pixels', 'kmeans_fit(x, 40)'),
+	('pixels', 'kmeans_fit(x::real[], 64, ''{"n_init": 2, "max_iter": 5}'')'),
 	('iris', 'kmedians_fit(x, 3)'),
 	('iris', 'kmedians_fit(x::real[], 3, ''{"n_init": 3, "seed": 1}'', w)'),
 	('iris', 'kmedians_fit(x, 4, ''{"init": "random"}'', f)'),
