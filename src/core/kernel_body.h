@@ -507,6 +507,7 @@ add_sided(const clu_sided *to, const double *x, double point, double weight, int
 }
 
 #include "kernel_gmm_body.h"
+#include "kernel_gmm_share_body.h"
 #include "kernel_moments_body.h"
 
 /* The digits of wide.h, the first in units of the scale; lo is a term of its own. */

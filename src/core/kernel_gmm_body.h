@@ -1,6 +1,8 @@
 /*
  * kernel_gmm_body.h
- *		The E-step of Gaussian mixtures: panels, densities and responsibilities.  Part of kernel_body.h.
+ *		The E-step of Gaussian mixtures as far as the terms: panels and log densities.
+ *
+ * Part of kernel_body.h; from the terms on, kernel_gmm_share_body.h goes on.
  *
  * The bits are the same everywhere.  There are no fused multiply-adds: on CPUs of this decade
  * additions have execution units of their own and a fused one gains little, while a CPU without
@@ -18,11 +20,8 @@
  * squares, differences and the largest terms are more for the adders than for the multipliers, and
  * 89 % at d = 64.  On Zen, values for all lanes come with the multiplication: a load into all lanes
  * of a register takes a turn of the adders.  AVX2 has no such multiplication, and 16 registers: 47 %
- * and 75 %.  An exp takes 16 additions and as many multiplications, of which 3/4 are at the
- * adders' rate.
+ * and 75 %.
  */
-#include "elementary.h"
-
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4
 #define MOST_FEW 8 /* columns that fit into registers */
@@ -108,7 +107,7 @@ gmm_panel(const void *const *row, int width, int d, const double *shift, const d
 		fill_panel(row, 4, d, shift, scale, panel);
 }
 
-/* ---- E-step ---- */
+/* ---- densities ---- */
 
 /* Add value * x to some sums, or begin them with that. */
 INLINE void
@@ -228,12 +227,8 @@ gmm_white(const double *panel, int d, const double *factor, double *out)
 	}
 }
 
-/*
- * Responsibilities below CLU_NEGLIGIBLE of the greatest are made 0: they would cost a share in the
- * moments.  Where all of a panel's are far below, they aren't even computed.
- */
-#define FAR_BELOW (-47.0)				/* exp of it is less */
-#define LEAST_LOG (-46.051701859880914) /* the log of CLU_NEGLIGIBLE */
+/* Terms so far below the largest have negligible responsibilities, which become 0 in any case. */
+#define FAR_BELOW (-47.0) /* less than LEAST_LOG */
 
 /* Sums of squares as they count: what is not a number is as far as can be. */
 INLINE vd
@@ -545,134 +540,4 @@ gmm_diag(const double *panel, int d, const double *mean, const double *root, dou
 {
 	for (int lane = 0; lane < CLU_LANES; lane += DIAG_VECTORS * VD_LANES)
 		diag_terms(panel + lane, d, mean, root, constant, largest + lane, out + lane);
-}
-
-typedef unsigned long long vd_bits __attribute__((vector_size(sizeof(vd))));
-
-/* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
-#define EXP_VECTORS 4
-
-/* clu_exp_negative of some vectors, to the same bits where they are above -708. */
-INLINE void
-exp_negative(vd *x)
-{
-	vd sum[EXP_VECTORS], r[EXP_VECTORS], r2[EXP_VECTORS], tail[EXP_VECTORS];
-
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-		sum[v] = x[v] * 0x1.71547652b82fep+0 + 0x1.8p52;
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		vd e = sum[v] - 0x1.8p52;
-
-		r[v] = (x[v] - e * CLU_LN2_HI) - e * CLU_LN2_LO;
-		vd_keep(r[v]);
-	}
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		r2[v] = r[v] * r[v];
-		tail[v] = CLU_EXP_HIGH(r[v], r2[v]);
-		vd_keep(tail[v]);
-	}
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		tail[v] = CLU_EXP_MIDDLE(r[v], r2[v]) + r2[v] * r2[v] * tail[v];
-		vd_keep(tail[v]);
-	}
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		tail[v] = r2[v] * (CLU_EXP_LOW(r[v], r2[v]) + r2[v] * r2[v] * tail[v]);
-		vd_keep(tail[v]);
-	}
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-		x[v] = (vd) ((vd_bits) (1 + (r[v] + tail[v])) + ((vd_bits) sum[v] << 52));
-}
-
-/*
- * Responsibilities but for the division by their sum, of EXP_VECTORS vectors of points; adds these
- * to the sums.  Whether any is to count.
- */
-INLINE bool
-make_exponentials(double *term, const double *largest, vd component, vd *sum, vd *owner)
-{
-	vd	 value[EXP_VECTORS], less[EXP_VECTORS];
-	bool far = true;
-
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		less[v] = vd_sub(vd_load(term + v * VD_LANES), vd_load(largest + v * VD_LANES));
-		owner[v] = vd_select_less(less[v], vd_set(0), owner[v], component);
-		far &= vd_all_less(less[v], vd_set(LEAST_LOG));
-		value[v] = less[v];
-	}
-	if (!far)
-		exp_negative(value);
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		value[v] = vd_select_less(less[v], vd_set(LEAST_LOG), vd_set(0), value[v]);
-		vd_store(term + v * VD_LANES, value[v]);
-		if (!far)
-			sum[v] = vd_add(sum[v], value[v]);
-	}
-	return !far;
-}
-
-#define SHARED (EXP_VECTORS * VD_LANES) /* points */
-
-/* The terms of some points. */
-INLINE void
-share_some(double *term, int k, const double *w, const double *largest, double *log_density,
-		   double *log_sum, uint32_t *owner, bool *active)
-{
-	vd	   sum[EXP_VECTORS], best[EXP_VECTORS], component = vd_set(0);
-	double total[SHARED], share[SHARED], number[SHARED];
-
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-		sum[v] = best[v] = vd_set(0);
-	for (int c = 0; c < k; c++)
-	{
-		active[c] |=
-			make_exponentials(term + (size_t) c * CLU_LANES, largest, component, sum, best);
-		component = vd_add(component, vd_set(1));
-	}
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-	{
-		vd_store(total + v * VD_LANES, sum[v]);
-		vd_store(number + v * VD_LANES, best[v]);
-	}
-	for (int lane = 0; lane < SHARED; lane++)
-	{
-		log_density[lane] = largest[lane] + clu_log_inline(total[lane]);
-		share[lane] = w[lane] / total[lane];
-		owner[lane] = (uint32_t) (int32_t) number[lane];
-	}
-	for (int lane = 0; lane < SHARED; lane += 8)
-		for (int i = 0; i < 8; i++)
-			log_sum[i] += w[lane + i] * log_density[lane + i];
-	for (int c = 0; c < k; c++)
-		for (int lane = 0; active[c] && lane < SHARED; lane += VD_LANES)
-		{
-			double *at = term + (size_t) c * CLU_LANES + lane;
-
-			vd_store(at, vd_mul(vd_load(at), vd_load(share + lane)));
-		}
-}
-
-static void
-gmm_share(double *a, int k, const double *w, const double *largest, double *log_density,
-		  double *log_sum, uint32_t *owner, bool *active)
-{
-	memset(active, 0, (size_t) k * sizeof(bool));
-	for (int lane = 0; lane < CLU_LANES; lane += SHARED)
-		share_some(a + lane, k, w + lane, largest + lane, log_density + lane, log_sum, owner + lane,
-				   active);
 }
