@@ -44,7 +44,8 @@ layout(clu_fit *fit, clu_arena *arena)
 	state->label = NULL;
 	state->owned = NULL;
 	clu_gmm_sums_layout(state, arena, structure, k, d);
-	clu_gmm_tables_layout(state, arena, fit->points, structure, k, d);
+	clu_gmm_tables_layout(state, arena, structure, k, d);
+	clu_gmm_members_layout(state, arena, fit->points, k, d);
 	clu_gmm_start_layout(fit, state, arena);
 }
 

@@ -148,8 +148,8 @@ clu_gmm_second_of(const clu_gmm_sums *shape, double *sums, int c)
 /* ---- gmm_estep.c ---- */
 
 void clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
-void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, const clu_points *points,
-						   int structure, int k, int d);
+void clu_gmm_members_layout(clu_gmm *state, clu_arena *arena, const clu_points *points, int k,
+							int d);
 
 /*
  * Verbs as they stand (fit.h).  With labels, these say whose the points are, tables are not made,
@@ -161,6 +161,14 @@ void clu_gmm_collect(clu_fit *fit, int member);
 
 /* After the last block: the sums are in total. */
 void clu_gmm_close(clu_gmm *state);
+
+/* ---- gmm_tables.c ---- */
+
+/* After clu_gmm_sums_layout. */
+void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
+
+/* From the parameters at hand. */
+void clu_gmm_make_tables(clu_fit *fit);
 
 /* Who does what is to be done for the matrix of every component: a team where it pays. */
 clu_team *clu_gmm_matrix_team(const clu_fit *fit);

@@ -27,7 +27,7 @@ typedef enum clu_job
 	CLU_JOB_PRICE_MEANS,	 /* what merging and splitting a cluster costs (kmeans_exchange.c) */
 	CLU_JOB_PRICE_MEDIANS,	 /* the same for medians (kmedians_exchange.c) */
 	CLU_JOB_SURVEY,			 /* what points cost at their nearest and their second nearest centre */
-	CLU_JOB_GMM_FACTORS,	 /* the factor of a component's covariance (gmm_estep.c) */
+	CLU_JOB_GMM_FACTORS,	 /* the factor of a component's covariance (gmm_tables.c) */
 	CLU_JOB_GMM_REFIT,		 /* a component (gmm_mstep.c) */
 
 	/* the order of rows, and points from it */
