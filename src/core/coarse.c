@@ -11,9 +11,9 @@
 #define LEAST_DIMENSIONS 32	  /* clu_coarse_error relies on it */
 #define MOST_DIMENSIONS 65536 /* sums of products fit into 32 bits */
 #define LEAST_CENTERS 32
-#define LEAST_COORDINATES 8192	/* of all centres; with fewer, it takes more than it saves */
-#define PADDING 16				/* columns that a panel takes at once */
-#define LEAST_LARGEST 0x1p-100f /* where none is larger, the coordinates are all loss */
+#define LEAST_COORDINATES 8192 /* of all centres; with fewer, it takes more than it saves */
+#define PADDING 16			   /* columns that a panel takes at once */
+#define LEAST_LARGEST 0x1p-40f /* where none is larger, the coordinates are all loss */
 
 static size_t
 padded_columns(int d)
@@ -77,8 +77,9 @@ clu_coarse_reset(clu_coarse *coarse, size_t n)
 /* ---- to whole numbers ---- */
 
 /*
- * The kernel's difference of x_j and a multiple of the scale is rounded once, by u |x_j| at most since it's
- * not larger, and its sum of squares of floats by (n + 2) u.
+ * The kernel's difference of x_j and a multiple of the scale is rounded once, by u |x_j| at most
+ * since it's not larger, and its sum of squares of floats by (n + 2) u.  What of that underflows is
+ * at most n 2^-150, and so less than u |x| of the loss, for |x| is at least LEAST_LARGEST.
  */
 void
 clu_coarse_row(const double *x, int d, const clu_frame *frame, float *scratch, uint8_t *place,
@@ -157,11 +158,11 @@ pack_center(clu_coarse_set *set, size_t c, const double *center, const clu_frame
 	double	  length;
 
 	clu_coarse_row(center, set->d, frame, scratch, set->row, &grain);
-	length = sqrt(grain.norm) * (1 + 1e-6);
+	length = sqrt(grain.norm) * (1 + 1e-6) + 0x1p-70; /* for what underflows in a float */
 	set->scale[c] = grain.scale;
 	set->loss[c] = grain.loss;
 	set->half_norm[c] = grain.norm / 2;
-	set->length[c] = (float) length + FLT_MIN;
+	set->length[c] = (float) length;
 	set->start[c] =
 		-CLU_COARSE_RAISED * pack_row(set->row, set->stride, set->group, set->packed + at);
 	set->widest = fmax(set->widest, length);

@@ -240,7 +240,8 @@ enum
 	SCALES,
 	ONE_OUTLIER,
 	MANY_CLUSTERS,
-	DATA_KINDS
+	DATA_KINDS,
+	VANISHING /* for test_vanishing alone */
 };
 
 static const char *const data_names[] = {"normal",
@@ -295,6 +296,12 @@ data_value(const trial *t, size_t i, int j)
 			return i == 3 ? 1e6 : random_normal();
 		case MANY_CLUSTERS:
 			return (double) ((i % 97 * 31 + (size_t) j * 57) % 101) + random_normal();
+		case VANISHING:
+			/* pairs, whose mean is 0 */
+			if (i < 2 || j == t->d - 1)
+				return i < 2 && j == t->d - 1 ? (i == 0 ? 1 : -1) : 0;
+			return ldexp(sin((double) (i / 2 * 1000 + (size_t) j)), -30 - (int) (i / 2 % 28)) *
+				   (i % 2 == 0 ? 1 : -1);
 		default:
 			return random_normal();
 	}
@@ -661,6 +668,33 @@ test_bounds(void)
 	}
 }
 
+/*
+ * All but two points lie so near to the middle, and all centres nearer yet, that squares of what
+ * small integers leave of them vanish in floats.
+ */
+static void
+test_vanishing(void)
+{
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+	{
+		bool good = true;
+
+		for (int size = 60; use_kernel(kernel) && size < 84; size += 4)
+		{
+			trial t;
+
+			random_seed((uint64_t) size);
+			begin_trial(&t, CLU_SQUARED, VANISHING, 300, 256, 65, 8);
+			for (int i = 0; i < t.k * t.d; i++)
+				t.center[i] = i % t.d == t.d - 1 ? 0 : ldexp(random_normal(), -size);
+			good = good && pass_is_right(&t, true) && bounds_hold(&t);
+			end_trial(&t);
+		}
+		ok(good, "scores of vanishing differences are not below their bounds with kernel %s%s",
+		   kernel_names[kernel], use_kernel(kernel) ? "" : " # SKIP not on this machine");
+	}
+}
+
 /* Many iterations in which hardly anything moves: errors of the gaps would add up. */
 static void
 test_long_runs(void)
@@ -890,6 +924,7 @@ main(void)
 	test_large_shapes();
 	test_narrowing();
 	test_bounds();
+	test_vanishing();
 	test_long_runs();
 	test_leaps();
 	test_far_centers();
