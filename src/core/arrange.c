@@ -278,51 +278,60 @@ copy_row(char *to, const char *from, size_t size)
 }
 
 /*
- * Move every row to its piece: a row takes the next place of its piece, and the one that was there goes on
- * in the same way, until one is found for the place that the first left.
+ * Move the row at home to the next place of its piece, the one that was there on in the same way, until
+ * one is found for the place that the first left.  Returns how many were moved, all in all.
  */
-static void
-move_to_pieces(const parting *p, const size_t *start)
+static inline size_t
+move_chain(const parting *p, size_t *next, size_t piece, size_t home, size_t moved)
 {
 	const uint16_t *piece_of_row = p->a->piece;
 	char		   *x = (char *) p->rows->x, held[2][MOST_SIZE];
-	double		   *w = (double *) p->rows->w;
-	size_t			next[MOST_PIECES], size = p->size, moved = 0;
+	double		   *w = (double *) p->rows->w, weight = w == NULL ? 1 : w[home];
+	size_t			size = p->size, belongs = piece_of_row[home];
+	int				turn = 0;
+
+	copy_row(held[0], x + home * size, size);
+	while (belongs != piece)
+	{
+		size_t to = next[belongs]++;
+
+		__builtin_prefetch(x + (to + AHEAD) * size, 1);
+		__builtin_prefetch(piece_of_row + to + AHEAD);
+		belongs = piece_of_row[to];
+		copy_row(held[!turn], x + to * size, size);
+		copy_row(x + to * size, held[turn], size);
+		if (w != NULL)
+		{
+			double other = w[to];
+
+			w[to] = weight;
+			weight = other;
+		}
+		turn = !turn;
+		if (++moved % CHECK_ROWS == 0)
+			clu_check(p->interrupt);
+	}
+	copy_row(x + home * size, held[turn], size);
+	if (w != NULL)
+		w[home] = weight;
+	return moved;
+}
+
+/* Move every row to its piece. */
+static void
+move_to_pieces(const parting *p, const size_t *start)
+{
+	size_t next[MOST_PIECES], moved = 0;
 
 	memcpy(next, start, p->pieces * sizeof(*next));
 	for (size_t piece = 0; piece < p->pieces; piece++)
 		for (; next[piece] < start[piece + 1]; next[piece]++)
 		{
-			size_t home = next[piece], belongs = piece_of_row[home];
-			double weight = w == NULL ? 1 : w[home];
-			int	   turn = 0;
-
-			if (belongs == piece)
-				continue;
-			copy_row(held[0], x + home * size, size);
-			while (belongs != piece)
-			{
-				size_t to = next[belongs]++;
-
-				__builtin_prefetch(x + (to + AHEAD) * size, 1);
-				__builtin_prefetch(piece_of_row + to + AHEAD);
-				belongs = piece_of_row[to];
-				copy_row(held[!turn], x + to * size, size);
-				copy_row(x + to * size, held[turn], size);
-				if (w != NULL)
-				{
-					double other = w[to];
-
-					w[to] = weight;
-					weight = other;
-				}
-				turn = !turn;
-				if (++moved % CHECK_ROWS == 0)
-					clu_check(p->interrupt);
-			}
-			copy_row(x + home * size, held[turn], size);
-			if (w != NULL)
-				w[home] = weight;
+			/* rows that are in their piece already take time, too */
+			if (next[piece] % CHECK_ROWS == 0)
+				clu_check(p->interrupt);
+			if (p->a->piece[next[piece]] != piece)
+				moved = move_chain(p, next, piece, next[piece], moved);
 		}
 }
 
