@@ -6,11 +6,12 @@
  * (panel[j * 32 + lane]).  A lane does what a plain loop over the dimensions would do, in the same
  * order, so that all instruction sets agree:
  *
- *	 - exact kernels (all but those of the filter, and point_squared) use no fused multiply-add,
- *	   and give the same bits everywhere;
- *	 - the filter works in single precision, with fused multiply-add where there is one.  Its
- *	   result is only ever used within a proven bound on its error (assign.c), so that the labels
- *	   that come of it are the same everywhere too.
+ *	 - exact kernels (all but those of the filter and of small integers, and point_squared) use no
+ *	   fused multiply-add, and give the same bits everywhere;
+ *	 - the filter works in single precision, with fused multiply-add where there is one, and so do
+ *	   bounds from small integers.  Their results are only ever used within proven bounds on their
+ *	   errors (assign.h, coarse.h), so that the labels that come of them are the same everywhere
+ *	   too.
  */
 #ifndef CLU_KERNEL_H
 #define CLU_KERNEL_H

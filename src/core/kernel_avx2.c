@@ -68,20 +68,6 @@ static const int64_t lanes_of_bits[16][4] __attribute__((aligned(32))) = {
 #define vd_where(bits, x) \
 	_mm256_and_pd(_mm256_load_pd((const double *) lanes_of_bits[(bits) &15]), (x))
 
-/* A value for all lanes. */
-typedef vd vd_value;
-
-static inline vd_value
-vd_value_at(const double *p)
-{
-	vd all = vd_set(*p);
-
-	vd_keep(all);
-	return all;
-}
-
-#define vd_mul_value(v, value) vd_mul((v), (value))
-
 /* The eight lanes of two vectors, added up as a tree, and the largest of them. */
 static inline double
 vd_sum_eight(const vd *v)

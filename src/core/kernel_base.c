@@ -118,20 +118,6 @@ vf_not_less(vf a, vf b)
 #define vd_max(a, b) vd_blend((a) > (b), (a), (b))
 #define vd_select_less(a, b, then, otherwise) vd_blend((a) < (b), (then), (otherwise))
 
-/* A value for all lanes. */
-typedef vd vd_value;
-
-static inline vd_value
-vd_value_at(const double *p)
-{
-	vd all = vd_set(*p);
-
-	vd_keep(all);
-	return all;
-}
-
-#define vd_mul_value(v, value) vd_mul((v), (value))
-
 /* The eight lanes of four vectors, added up as a tree, and the largest of them. */
 static inline double
 vd_sum_eight(const vd *v)

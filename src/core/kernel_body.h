@@ -3,9 +3,12 @@
  *		The kernels, written once over vectors; each instruction set includes this file.
  *
  * The including file defines the vectors vf (floats) and vd (doubles), their lane counts VF_LANES
- * and VD_LANES, the operations used below, FILTER_GROUP and EXACT_GROUP (how many centres fit
- * into the registers beside two vectors of points), and KERNEL_NAME(x).  vd_keep(v) has v computed
- * before what follows, and changes nothing: gcc puts sums off until they fill more than the registers.
+ * and VD_LANES, the operations used below, and how much fits into the registers: FILTER_GROUP and
+ * EXACT_GROUP are centres beside two vectors of points, GMM_VECTORS vectors of points beside four
+ * rows of a factor, MOMENT_COLUMNS columns of moments beside four rows and, where few columns fit
+ * as a whole, FEW_VECTORS vectors of points beside those.  KERNEL_TABLE is the name of the table,
+ * and KERNEL_NAME what users call it.  vd_keep(v) has v computed before what follows, and changes
+ * nothing: gcc puts sums off until they fill more than the registers.
  *
  * What limits the exact kernels: three operations where the filter needs one, at the rate of the
  * adders.  The others say it in their own files.
@@ -24,6 +27,24 @@
 #define SHUFFLE(places, a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
 #else
 #define SHUFFLE(places, a, b, ...) __builtin_shuffle((a), (b), (places) {__VA_ARGS__})
+#endif
+
+#ifndef vd_value_at
+
+/* A value for all lanes. */
+typedef vd vd_value;
+
+static inline vd_value
+vd_value_at(const double *p)
+{
+	vd all = vd_set(*p);
+
+	vd_keep(all);
+	return all;
+}
+
+#define vd_mul_value(v, value) vd_mul((v), (value))
+
 #endif
 
 #include "kernel_filter_body.h"

@@ -3,8 +3,8 @@
  *		Bounds of scores from small integers (coarse.h): dot products of bytes, four columns at a time.
  *
  * Included after kernel_body.h where there is an instruction for them.  The including file defines
- * vectors vi of 32-bit lanes, and vi_dot(sum, a, b), which adds to each lane the products of its four
- * unsigned bytes of a with the signed bytes of b, exactly.
+ * vectors vi of 32-bit lanes, the operations on them used below, and vi_dot(sum, a, b), which adds
+ * to each lane the products of its four unsigned bytes of a with the signed bytes of b, exactly.
  *
  * What limits it: that instruction, which does four columns in the time that the filter takes for
  * one.  The five operations that make a bound of a sum cost as much as 20 columns.
