@@ -337,18 +337,6 @@ move_to_pieces(const parting *p, const size_t *start)
 
 /* ---- a few rows ---- */
 
-/* To the buffer, with 0 for -0. */
-static void
-copy_values(char *to, const char *from, const clu_rows *rows)
-{
-	if (rows->width == 8)
-		for (int j = 0; j < rows->d; j++)
-			((double *) to)[j] = ((const double *) from)[j] + 0.0;
-	else
-		for (int j = 0; j < rows->d; j++)
-			((float *) to)[j] = ((const float *) from)[j] + 0.0f;
-}
-
 static void
 sort_leaf(clu_arrange *a, const clu_rows *rows, const range *of, const clu_interrupt *interrupt)
 {
@@ -360,7 +348,7 @@ sort_leaf(clu_arrange *a, const clu_rows *rows, const range *of, const clu_inter
 
 	(void) clu_order_sort_from(&a->leaf, &few, of->column, interrupt);
 	for (size_t i = 0; i < of->n; i++)
-		copy_values(a->row + i * size, x + index[i] * size, rows);
+		clu_copy_values(rows, a->row + i * size, x + index[i] * size);
 	memcpy(x, a->row, of->n * size);
 	for (size_t i = 0; w != NULL && i < of->n; i++)
 		a->weight[i] = w[index[i]];
@@ -380,7 +368,7 @@ tie_all(clu_arrange *a, const clu_rows *rows, const range *of, const clu_interru
 	/* but for the signs of their zeros */
 	for (size_t i = 0; i < of->n; i++)
 	{
-		copy_values(x + i * size, x + i * size, rows);
+		clu_copy_values(rows, x + i * size, x + i * size);
 		if (i % CHECK_ROWS == 0)
 			clu_check(interrupt);
 	}

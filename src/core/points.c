@@ -354,31 +354,15 @@ fetch_row(const clu_rows *rows, size_t row)
 static void
 copy_row(clu_points *points, size_t to, const clu_rows *rows, size_t from)
 {
-	size_t d = (size_t) rows->d;
+	size_t		size = clu_row_size(rows->d, rows->width);
+	char	   *target = (char *) points->x + to * size;
+	const char *source = (const char *) rows->x + from * size;
 
-	if (rows->width == CLU_PACKED)
-	{
-		size_t words = clu_words(rows->d);
-
-		memcpy((uint64_t *) points->x + to * words, (const uint64_t *) rows->x + from * words,
-			   words * sizeof(uint64_t));
-	}
-	else if (rows->width == 4)
-	{
-		const float *source = (const float *) rows->x + from * d;
-		float		*target = (float *) points->x + to * d;
-
-		for (size_t j = 0; j < d; j++)
-			target[j] = source[j] + 0.0f; /* -0 becomes 0 */
-	}
-	else
-	{
-		const double *source = (const double *) rows->x + from * d;
-		double		 *target = (double *) points->x + to * d;
-
-		for (size_t j = 0; j < d; j++)
-			target[j] = source[j] / points->unit + 0.0;
-	}
+	if (points->unit == 1)
+		clu_copy_values(rows, target, source);
+	else /* which only doubles have */
+		for (int j = 0; j < rows->d; j++)
+			((double *) target)[j] = ((const double *) source)[j] / points->unit + 0.0;
 }
 
 /* ---- rows put in order where they lie ---- */
@@ -404,23 +388,6 @@ plan_moves(const clu_points *points, const clu_order *order, size_t n,
 	}
 }
 
-/* As the values of a point, in a unit of 1. */
-static inline void
-copy_values(const clu_rows *rows, void *to, const void *from)
-{
-	size_t d = (size_t) rows->d;
-
-	if (rows->width == CLU_PACKED)
-		for (size_t i = 0; i < clu_words(rows->d); i++)
-			((uint64_t *) to)[i] = ((const uint64_t *) from)[i];
-	else if (rows->width == 4)
-		for (size_t i = 0; i < d; i++)
-			((float *) to)[i] = ((const float *) from)[i] + 0.0f;
-	else
-		for (size_t i = 0; i < d; i++)
-			((double *) to)[i] = ((const double *) from)[i] + 0.0;
-}
-
 static size_t
 rows_between_checks(size_t size)
 {
@@ -438,12 +405,12 @@ move_cycle(const clu_rows *rows, uint32_t *from, size_t start, void *buffer,
 	double *w = (double *) rows->w;
 	double	weight = w == NULL ? 0 : w[start];
 
-	copy_values(rows, buffer, x + start * size);
+	clu_copy_values(rows, buffer, x + start * size);
 	while (from[at] != start)
 	{
 		size_t next = from[at];
 
-		copy_values(rows, x + at * size, x + next * size);
+		clu_copy_values(rows, x + at * size, x + next * size);
 		if (w != NULL)
 			w[at] = w[next];
 		from[at] = (uint32_t) at;
@@ -451,7 +418,7 @@ move_cycle(const clu_rows *rows, uint32_t *from, size_t start, void *buffer,
 		if (++moved % between == 0)
 			clu_check(interrupt);
 	}
-	copy_values(rows, x + at * size, buffer);
+	clu_copy_values(rows, x + at * size, buffer);
 	if (w != NULL)
 		w[at] = weight;
 	from[at] = (uint32_t) at;
@@ -468,7 +435,7 @@ move_rows(const clu_points *points, const clu_order *order, const clu_rows *rows
 	{
 		/* there may be a -0 in a row that stays, too */
 		if (order->spare[i] == i)
-			copy_values(rows, (char *) rows->x + i * size, (char *) rows->x + i * size);
+			clu_copy_values(rows, (char *) rows->x + i * size, (char *) rows->x + i * size);
 		if (i % between == 0)
 			clu_check(interrupt);
 	}

@@ -54,6 +54,23 @@ clu_row_size(int d, int width)
 							   : clu_size_product((size_t) d, (size_t) width);
 }
 
+/* The values of a row as those of a point: 0 for -0. */
+static inline void
+clu_copy_values(const clu_rows *rows, void *to, const void *from)
+{
+	size_t d = (size_t) rows->d;
+
+	if (rows->width == CLU_PACKED)
+		for (size_t i = 0; i < clu_words(rows->d); i++)
+			((uint64_t *) to)[i] = ((const uint64_t *) from)[i];
+	else if (rows->width == 4)
+		for (size_t i = 0; i < d; i++)
+			((float *) to)[i] = ((const float *) from)[i] + 0.0f;
+	else
+		for (size_t i = 0; i < d; i++)
+			((double *) to)[i] = ((const double *) from)[i] + 0.0;
+}
+
 static inline int
 clu_bit(const uint64_t *row, int column)
 {
