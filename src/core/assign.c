@@ -27,9 +27,7 @@ void
 clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, size_t n, int k,
 				  int d, clu_narrow *narrow, int members)
 {
-	size_t padded =
-		clu_size_product((size_t) clu_filter_groups(k), (size_t) clu_kernel->filter_group);
-	size_t dims = (size_t) d;
+	size_t padded = clu_filter_padded(k), dims = (size_t) d;
 
 	assigner->metric = metric;
 	assigner->k = k;

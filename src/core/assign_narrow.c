@@ -23,12 +23,6 @@ typedef struct seeker
 	double	 error;	   /* of bounds */
 } seeker;
 
-static bool
-is_coarse(const clu_assigner *a)
-{
-	return a->narrow->coarse.stride > 0;
-}
-
 static double
 distance_from(const clu_pass *p, uint32_t point, uint32_t center)
 {
@@ -92,7 +86,7 @@ find_nearest(const clu_pass *p, float *index)
 	const clu_narrow_member *own = &p->own->narrow;
 	float					 least[CLU_LANES], second[CLU_LANES];
 
-	if (is_coarse(a))
+	if (clu_is_coarse(a->narrow))
 		clu_kernel->coarse_nearest(&own->coarse, (int) (narrow->coarse.stride / 4),
 								   &narrow->set.centers, clu_filter_groups(a->k), index);
 	else
@@ -108,7 +102,7 @@ list_centers(const clu_pass *p, float *limit, int most, float *rest, int *count)
 	const clu_narrow		*narrow = a->narrow;
 	const clu_narrow_member *own = &p->own->narrow;
 
-	if (is_coarse(a))
+	if (clu_is_coarse(a->narrow))
 		clu_kernel->coarse_list(&own->coarse, (int) (narrow->coarse.stride / 4),
 								&narrow->set.centers, clu_filter_groups(a->k), limit, most, rest,
 								own->list, count);
@@ -141,14 +135,15 @@ seek(const clu_pass *p, uint32_t point, uint32_t guess)
 	const clu_assigner *a = p->a;
 	const clu_narrow   *narrow = a->narrow;
 	size_t				number = p->block->first + point;
-	double norm = is_coarse(a) ? narrow->coarse.grain[number].norm : narrow->axes.norm[number];
-	double length = sqrt(norm) * (1 + 1e-6) + 0x1p-70;
+	double				norm =
+		 clu_is_coarse(a->narrow) ? narrow->coarse.grain[number].norm : narrow->axes.norm[number];
+	double length = clu_greatest_length(norm);
 
 	return (seeker) {.point = point,
 					 .guess = guess,
 					 .distance = distance_from(p, point, guess),
 					 .norm = norm * (1 - 4 * FLT_EPSILON),
-					 .error = is_coarse(a)
+					 .error = clu_is_coarse(a->narrow)
 								  ? clu_coarse_error(a->d, length, a->largest_norm)
 								  : clu_axes_error(&narrow->axes, length, a->largest_norm)};
 }
@@ -163,7 +158,7 @@ gap_beyond(const clu_pass *p, const seeker *s, double least, float rest)
 
 	if (!(gap < FLT_MAX / 4))
 		return FLT_MAX / 4;
-	return gap > FLT_MIN ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
+	return gap > FLT_MIN ? clu_round_down(gap) : 0;
 }
 
 static void
@@ -221,8 +216,8 @@ most_listed(int k)
 static double
 cost_of_bound(const clu_assigner *a)
 {
-	return is_coarse(a) ? (double) a->narrow->coarse.stride / 4 + OF_A_BOUND
-						: (a->narrow->axes.m + 1) * 1.2;
+	return clu_is_coarse(a->narrow) ? (double) a->narrow->coarse.stride / 4 + OF_A_BOUND
+									: (a->narrow->axes.m + 1) * 1.2;
 }
 
 /* In units of a term of a score, with the centres as they are, of the points so far. */
@@ -245,7 +240,7 @@ clu_scan_narrowed(clu_pass *p, const uint32_t *queue, int n)
 	float			   limit[CLU_LANES], rest[CLU_LANES];
 	int				   count[CLU_LANES], most = most_listed(p->a->k);
 
-	if (is_coarse(p->a))
+	if (clu_is_coarse(p->a->narrow))
 		see_in_small_integers(p, queue, n);
 	else
 		see_along_axes(p, queue, n);

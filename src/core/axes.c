@@ -38,22 +38,10 @@ count_axes(size_t n, int k, int d)
 	return m;
 }
 
-static int
-groups_of(int m)
-{
-	return (m + clu_kernel->filter_group - 1) / clu_kernel->filter_group;
-}
-
-static size_t
-padded(int m)
-{
-	return (size_t) groups_of(m) * (size_t) clu_kernel->filter_group;
-}
-
 size_t
 clu_axes_scratch(const clu_axes *axes)
 {
-	return padded(axes->most) * CLU_LANES;
+	return clu_filter_padded(axes->most) * CLU_LANES;
 }
 
 void
@@ -67,8 +55,8 @@ clu_axes_layout(clu_axes *axes, clu_arena *arena, size_t n, int k, int d)
 	axes->sample = most > 0 ? sample_size(n, k, (int) most) : 0;
 	CLU_TAKE(arena, axes->axis, most * (size_t) d);
 	CLU_TAKE(arena, axes->next, most * (size_t) d);
-	CLU_TAKE(arena, axes->packed, padded(axes->most) * (size_t) d);
-	CLU_TAKE(arena, axes->nothing, padded(axes->most));
+	CLU_TAKE(arena, axes->packed, clu_filter_padded(axes->most) * (size_t) d);
+	CLU_TAKE(arena, axes->nothing, clu_filter_padded(axes->most));
 	CLU_TAKE(arena, axes->origin, most + 1);
 	CLU_TAKE(arena, axes->place, most > 0 ? clu_size_product(n, most + 1) : 0);
 	CLU_TAKE(arena, axes->norm, most > 0 ? n : 0);
@@ -145,7 +133,7 @@ pack(clu_axes *axes)
 					first + i < axes->m
 						? -(float) axes->axis[(size_t) (first + i) * (size_t) d + (size_t) j]
 						: 0.0f;
-	for (size_t i = 0; i < padded(axes->m); i++)
+	for (size_t i = 0; i < clu_filter_padded(axes->m); i++)
 		axes->nothing[i] = 0;
 	for (int i = 0; i <= axes->m; i++)
 		axes->origin[i] = 0;
@@ -213,7 +201,7 @@ step(clu_axes *axes, const clu_points *points, size_t sample, const double *shif
 				(uint32_t) ((double) (first + lane) / (double) sample * (double) points->n);
 		clu_kernel->filter_panel(points->x, points->width, d, point, CLU_LANES, shift, unit, panel,
 								 norm);
-		clu_kernel->scores(panel, d, axes->packed, axes->nothing, groups_of(m), along);
+		clu_kernel->scores(panel, d, axes->packed, axes->nothing, clu_filter_groups(m), along);
 		add_panel(axes, panel, along);
 		clu_check(interrupt);
 	}
@@ -274,7 +262,8 @@ clu_axes_place(const clu_axes *axes, const float *panel, const uint32_t *point, 
 {
 	double squares[CLU_LANES] = {0};
 
-	clu_kernel->scores(panel, axes->d, axes->packed, axes->nothing, groups_of(axes->m), scratch);
+	clu_kernel->scores(panel, axes->d, axes->packed, axes->nothing, clu_filter_groups(axes->m),
+					   scratch);
 	for (int j = 0; j < axes->d; j++)
 		for (int lane = 0; lane < CLU_LANES; lane++)
 		{

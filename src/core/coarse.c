@@ -158,7 +158,7 @@ pack_center(clu_coarse_set *set, size_t c, const double *center, const clu_frame
 	double	  length;
 
 	clu_coarse_row(center, set->d, frame, scratch, set->row, &grain);
-	length = sqrt(grain.norm) * (1 + 1e-6) + 0x1p-70; /* for what underflows in a float */
+	length = clu_greatest_length(grain.norm);
 	set->scale[c] = grain.scale;
 	set->loss[c] = grain.loss;
 	set->half_norm[c] = grain.norm / 2;

@@ -385,7 +385,7 @@ label_by_bounds(const hard_tables *tables, const clu_model *model, const double 
 	clu_kernel->coarse_point(tables->place, (int) (tables->set.stride / 4), &tables->set.centers,
 							 panels(model), grain.scale, grain.loss, clu_coarse_reach(&grain),
 							 tables->score);
-	length = sqrt(norm) * (1 + 1e-6) + 0x1p-70;
+	length = clu_greatest_length(norm);
 	return nearest_within_bounds(tables, model, x, norm * (1 - 4 * FLT_EPSILON),
 								 clu_coarse_error(model->d, length, tables->widest));
 }
@@ -401,7 +401,7 @@ filtered_label(hard_tables *tables, const clu_model *model, const double *x)
 	squared = center_point(tables, x, model->d);
 	if (!(squared < FURTHEST))
 		return -1;
-	length = sqrt(squared) * (1 + 1e-6) + 0x1p-70;
+	length = clu_greatest_length(squared);
 	return label_by_scores(tables, model,
 						   clu_filter_error(gamma, model->d, length, tables->widest));
 }

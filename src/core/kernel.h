@@ -283,6 +283,19 @@ void clu_kernel_choose(void);
 bool clu_kernel_can(const char *name);
 bool clu_kernel_force(const char *name);
 
+/* The groups of the filter that so many centres fill, and the centres with those that fill the last. */
+static inline int
+clu_filter_groups(int k)
+{
+	return (k + clu_kernel->filter_group - 1) / clu_kernel->filter_group;
+}
+
+static inline size_t
+clu_filter_padded(int k)
+{
+	return (size_t) clu_filter_groups(k) * (size_t) clu_kernel->filter_group;
+}
+
 /* Pack centres for point_distances; room for clu_packed_size(k, d) doubles. */
 size_t clu_packed_size(int k, int d);
 void   clu_pack_centers(const double *centers, int k, int d, double *packed);
@@ -303,6 +316,13 @@ clu_filter_gamma(int d)
 	double u = FLT_EPSILON / 2;
 
 	return (d + 6) * u / (1 - (d + 6) * u) * 1.01;
+}
+
+/* What a length is not above, of which the square was added up and rounded to a float. */
+static inline double
+clu_greatest_length(double squared)
+{
+	return sqrt(squared) * (1 + 1e-6) + 0x1p-70; /* for what underflows */
 }
 
 /*

@@ -6,20 +6,6 @@
 
 #include <string.h>
 
-static size_t
-padded_centers(int k)
-{
-	size_t group = (size_t) clu_kernel->filter_group;
-
-	return ((size_t) k + group - 1) / group * group;
-}
-
-static bool
-is_coarse(const clu_narrow *narrow)
-{
-	return narrow->coarse.stride > 0;
-}
-
 /* Coordinates of a point along the axes, and what is left of it. */
 static size_t
 most_columns(const clu_narrow *narrow)
@@ -31,10 +17,10 @@ void
 clu_narrow_layout(clu_narrow *narrow, clu_arena *arena, size_t n, int k, int d)
 {
 	clu_coarse_layout(&narrow->coarse, arena, n, k, d);
-	clu_coarse_set_layout(&narrow->set, arena, is_coarse(narrow) ? k : 0, d,
+	clu_coarse_set_layout(&narrow->set, arena, clu_is_coarse(narrow) ? k : 0, d,
 						  clu_kernel->filter_group);
-	clu_axes_layout(&narrow->axes, arena, n, is_coarse(narrow) ? 0 : k, d);
-	CLU_TAKE(arena, narrow->places, clu_size_product(padded_centers(k), most_columns(narrow)));
+	clu_axes_layout(&narrow->axes, arena, n, clu_is_coarse(narrow) ? 0 : k, d);
+	CLU_TAKE(arena, narrow->places, clu_size_product(clu_filter_padded(k), most_columns(narrow)));
 }
 
 void
@@ -46,13 +32,13 @@ clu_narrow_member_layout(const clu_narrow *narrow, clu_narrow_member *member, cl
 	CLU_TAKE(arena, member->place_panel, columns * CLU_LANES);
 	CLU_TAKE(arena, member->along, columns > 0 ? clu_axes_scratch(&narrow->axes) : 0);
 	CLU_TAKE(arena, member->list,
-			 is_coarse(narrow) || columns > 0 ? CLU_MOST_LISTED * CLU_LANES : 0);
+			 clu_is_coarse(narrow) || columns > 0 ? CLU_MOST_LISTED * CLU_LANES : 0);
 }
 
 bool
 clu_narrow_ready(const clu_narrow *narrow)
 {
-	return is_coarse(narrow) || narrow->axes.m > 0;
+	return clu_is_coarse(narrow) || narrow->axes.m > 0;
 }
 
 void
@@ -87,7 +73,7 @@ pack_along_axes(clu_narrow *narrow, clu_narrow_member *member, const double *cen
 	const clu_axes *axes = &narrow->axes;
 	size_t			columns = (size_t) axes->m + 1;
 
-	memset(narrow->places, 0, padded_centers(k) * columns * sizeof(float));
+	memset(narrow->places, 0, clu_filter_padded(k) * columns * sizeof(float));
 	for (int first = 0; first < k; first += CLU_LANES)
 	{
 		uint32_t number[CLU_LANES];
@@ -108,7 +94,7 @@ void
 clu_narrow_pack(clu_narrow *narrow, clu_narrow_member *member, const double *center, int k,
 				const clu_frame *frame, float *panel, const clu_interrupt *interrupt)
 {
-	if (is_coarse(narrow))
+	if (clu_is_coarse(narrow))
 		clu_coarse_pack(&narrow->set, center, frame, panel, interrupt);
 	else
 		pack_along_axes(narrow, member, center, k, frame, panel, interrupt);

@@ -58,6 +58,13 @@ void clu_narrow_begin(clu_narrow *narrow, clu_narrow_member *member, const clu_p
 void clu_narrow_pack(clu_narrow *narrow, clu_narrow_member *member, const double *center, int k,
 					 const clu_frame *frame, float *panel, const clu_interrupt *interrupt);
 
+/* Whether bounds come of small integers. */
+static inline bool
+clu_is_coarse(const clu_narrow *narrow)
+{
+	return narrow->coarse.stride > 0;
+}
+
 /*
  * Above which bound a centre isn't nearer to a point than that squared distance.  norm is the point's, squared,
  * in units of the frame, and not more than it is; error is what the bound may be wrong by.

@@ -41,12 +41,6 @@ clu_settle(clu_pass *p, uint32_t point, uint32_t label, float gap)
 	p->label[point] = label;
 }
 
-static inline int
-clu_filter_groups(int k)
-{
-	return (k + clu_kernel->filter_group - 1) / clu_kernel->filter_group;
-}
-
 /* The gap between two exact distances, as in kernel.h; where there is one centre, all there can be. */
 float clu_gap_between(const clu_assigner *a, double least, double second);
 

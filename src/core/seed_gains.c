@@ -18,7 +18,7 @@ limit_of(const clu_seeding *at, uint32_t point)
 {
 	const clu_seeder *s = at->s;
 	double			  norm = s->coarse->grain[point].norm;
-	double			  length = sqrt(norm) * (1 + 1e-6) + 0x1p-70;
+	double			  length = clu_greatest_length(norm);
 
 	return clu_bound_limit(s->cost[point], at->frame->unit, norm * (1 - 4 * FLT_EPSILON),
 						   clu_coarse_error(s->d, length, s->set.widest));
@@ -98,14 +98,14 @@ leave_near(const clu_seeding *at, clu_seed_member *own, uint32_t *point, int n)
 	const clu_seeder *s = at->s;
 	float			  limit[CLU_LANES], rest[CLU_LANES];
 	int				  count[CLU_LANES], left = 0;
-	int group = clu_kernel->filter_group, groups = (s->candidates + group - 1) / group;
 
 	clu_coarse_fill(s->coarse, at->points->x, at->points->width, 0, point, n, at->frame, own->row,
 					own->scratch, &own->coarse);
 	for (int lane = 0; lane < CLU_LANES; lane++)
 		limit[lane] = lane < n ? limit_of(at, point[lane]) : -INFINITY;
-	clu_kernel->coarse_list(&own->coarse, (int) (s->coarse->stride / 4), &s->set.centers, groups,
-							limit, s->candidates, rest, own->list, count);
+	clu_kernel->coarse_list(&own->coarse, (int) (s->coarse->stride / 4), &s->set.centers,
+							clu_filter_groups(s->candidates), limit, s->candidates, rest, own->list,
+							count);
 	for (int lane = 0; lane < n; lane++)
 		if (count[lane] > 0)
 			point[left++] = point[lane];
