@@ -92,6 +92,17 @@ typedef struct clu_kernels
 						double widest, float *gap);
 
 	/*
+	 * The same for L1, where scores are start[c] and the larger one of each coordinate of the
+	 * point and of the centre, added up; centres row after row.
+	 */
+	void (*filter_l1)(const float *panel, int d, const float *centers, const float *start, int k,
+					  float *least, float *second, float *index);
+
+	/* What those prove, given the largest L1 norm of a centre. */
+	void (*filter_l1_gaps)(const float *least, const float *second, const float *norm, int d,
+						   double widest, float *gap);
+
+	/*
 	 * How much farther the second centre is than the nearest, in some unit, by their exact
 	 * distances (clu_exact_gap).
 	 */
@@ -313,6 +324,20 @@ clu_filter_error(double gamma, int d, double length, double widest)
 {
 	return gamma * (widest * widest / 2 + length * widest) +
 		   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
+}
+
+/*
+ * The same of an L1 score: so much for each unit of a point's Euclidean length, and so much for all points
+ * with centres of this L1 length or less.
+ */
+static inline void
+clu_filter_l1_error(int d, double widest, float *slope, float *fixed)
+{
+	double rounding = clu_filter_gamma(d) + (d + 4) * DBL_EPSILON;
+	double longest = sqrt((double) d); /* in L1, for a Euclidean length of 1 */
+
+	*slope = (float) (rounding * longest * 1.001);
+	*fixed = (float) ((rounding * (1.5 * widest + longest * 0x1p-70) + d * 0x1p-140) * 1.001);
 }
 
 /*

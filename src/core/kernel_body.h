@@ -550,16 +550,16 @@ add_digits(int64_t *restrict digit, const double *restrict x, double weight,
 static bool available(void);
 
 /* What stands in the tables of all sets that these functions are for. */
-#define KERNEL_FUNCTIONS                                                                        \
-	.filter_group = FILTER_GROUP, .filter_panel = filter_panel, .filter = filter,               \
-	.filter_gaps = filter_gaps, .exact_gaps = exact_gaps, .used_up = used_up,                   \
-	.filter_list = filter_list, .scores = scores, .point_scores = point_scores,                 \
-	.nearest = nearest, .distances = distances, .deviations = deviations,                       \
-	.point_squared = point_squared, .point_distances = point_distances,                         \
-	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones, \
-	.softmax = softmax, .hamming = hamming, .add_row = add_row, .add_sided = add_sided,         \
-	.gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, .gmm_diag = gmm_diag, \
-	.gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,                               \
+#define KERNEL_FUNCTIONS                                                                          \
+	.filter_group = FILTER_GROUP, .filter_panel = filter_panel, .filter = filter,                 \
+	.filter_l1 = filter_l1, .filter_l1_gaps = filter_l1_gaps, .filter_gaps = filter_gaps,         \
+	.exact_gaps = exact_gaps, .used_up = used_up, .filter_list = filter_list, .scores = scores,   \
+	.point_scores = point_scores, .nearest = nearest, .distances = distances,                     \
+	.deviations = deviations, .point_squared = point_squared, .point_distances = point_distances, \
+	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
+	.softmax = softmax, .hamming = hamming, .add_row = add_row, .add_sided = add_sided,           \
+	.gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, .gmm_diag = gmm_diag,   \
+	.gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,                                 \
 	.gmm_moments_diag = gmm_moments_diag, .add_digits = add_digits
 
 const clu_kernels KERNEL_TABLE = {.name = KERNEL_NAME, .available = available, KERNEL_FUNCTIONS};
