@@ -20,9 +20,10 @@
 
 #include "base.h"
 
-#define CLU_LANES 32 /* points in a panel */
-#define CLU_GROUP 8	 /* centres in a group of point_distances */
-#define CLU_AHEAD 64 /* points of a list beyond those of a panel, which are fetched meanwhile */
+#define CLU_LANES 32   /* points in a panel */
+#define CLU_GROUP 8	   /* centres in a group of point_distances */
+#define CLU_COUNTED 16 /* numbers that count_less looks at together */
+#define CLU_AHEAD 64   /* points of a list beyond those of a panel, which are fetched meanwhile */
 
 typedef enum clu_metric
 {
@@ -215,6 +216,12 @@ typedef struct clu_kernels
 
 	/* The number of bits in which each of n packed rows differs from the one given. */
 	void (*hamming)(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out);
+
+	/*
+	 * For each of n numbers, how many of them are less.  less has room for a multiple of CLU_COUNTED,
+	 * as x has, with anything but NaN in what is beyond n.
+	 */
+	void (*count_less)(const double *x, int n, double *less);
 
 	/*
 	 * Add weight * x, or with subtract take it away, in the fixed point numbers of exact.h, with

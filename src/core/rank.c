@@ -8,19 +8,22 @@
  * pieces part is learned from a sample of the keys; a key that is frequent gets a piece for itself,
  * so that pieces don't become long for it.
  *
- * To sort a piece, its values are looked up, which takes most of the time: they lie anywhere.  What
- * is left is a Shell sort, which needs no memory and makes nothing of equal values.
+ * To sort a piece, its values are looked up, which lie anywhere.  In mostly short pieces it's then counted
+ * for each how many are less, in vectors and without a branch.  What is left is a Shell sort, which
+ * needs no memory and makes nothing of equal values.
  */
 #include "rank.h"
 
 #include <string.h>
 
+#include "kernel.h"
 #include "random.h"
 
 #define SHORT_COLUMN 1024  /* shorter ones are a piece */
 #define POINTS_IN_PIECE 64 /* at least */
 #define MOST_PIECES 2048   /* more places than that are no longer written to fast */
 #define SAMPLES 8		   /* for each piece */
+#define FEW_POINTS 192	   /* up to so many, values are compared with all others; measured */
 #define SEARCHES 8		   /* for pieces of keys, side by side */
 #define CHECK_KEYS 16384   /* of light work between two checks for interrupts */
 #define CHECK_LOOKUPS 256  /* of what lies anywhere: each may touch another page */
@@ -347,18 +350,34 @@ sort_by_bits(uint64_t *bits, uint32_t *point, size_t n, const clu_interrupt *int
 		}
 }
 
-/* One of the pieces that are listed. */
+/* Few points, in the order of their numbers: equal values stay in that. */
 static void
-sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
+sort_few(const clu_ranks *ranks, uint32_t *index, int n)
 {
-	const clu_ranks *ranks = work;
-	const uint32_t	*first = firsts_of(ranks) + ranks->list[item];
-	size_t			 n = first[1] - first[0];
-	uint32_t		*index = column_of(ranks) + first[0];
-	uint64_t		*bits = ranks->bits + first[0];
-	bool			 sorted = true;
+	double	 x[FEW_POINTS] = {0}, less[FEW_POINTS];
+	uint32_t point[FEW_POINTS];
 
-	(void) member;
+	for (int i = 0; i < n; i++)
+		x[i] = clu_value(ranks->points, index[i], ranks->column);
+	clu_kernel->count_less(x, n, less);
+	memcpy(point, index, (size_t) n * sizeof(*point));
+	memset(index, 0xff, (size_t) n * sizeof(*index));
+	for (int i = 0; i < n; i++)
+	{
+		int place = (int) less[i];
+
+		while (index[place] != UINT32_MAX)
+			place++;
+		index[place] = point[i];
+	}
+}
+
+static void
+sort_many(const clu_ranks *ranks, uint64_t *bits, uint32_t *index, size_t n,
+		  const clu_interrupt *interrupt)
+{
+	bool sorted = true;
+
 	for (size_t i = 0; i < n; i++)
 	{
 		bits[i] = clu_ordered_bits(clu_value(ranks->points, index[i], ranks->column));
@@ -368,6 +387,23 @@ sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	}
 	if (!sorted)
 		sort_by_bits(bits, index, n, interrupt);
+}
+
+/* One of the pieces that are listed. */
+static void
+sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_ranks *ranks = work;
+	const uint32_t	*first = firsts_of(ranks) + ranks->list[item];
+	size_t			 n = first[1] - first[0];
+	uint32_t		*index = column_of(ranks) + first[0];
+
+	(void) member;
+	if (n <= FEW_POINTS)
+		sort_few(ranks, index, (int) n);
+	else
+		sort_many(ranks, ranks->bits + first[0], index, n, interrupt);
+	clu_check(interrupt);
 }
 
 const clu_task clu_rank_sort_task = {sort_piece, NULL};
