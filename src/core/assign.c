@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
+#define FILTER_CENTERS_L1 4		/* the same for L1 */
 #define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
 #define QUEUED 256				/* points that wait together for their rows */
 #define MOST_GONE 64			/* units of the frame; beyond, gaps are known too roughly */
@@ -130,6 +131,34 @@ pack_for_filter(clu_assigner *a, const clu_interrupt *interrupt)
 	a->largest_norm = sqrt(a->largest_norm) * (1 + 1e-6);
 }
 
+/* The same for L1: row after row, with minus half the sum of their coordinates. */
+static void
+pack_for_l1_filter(clu_assigner *a, const clu_interrupt *interrupt)
+{
+	const clu_frame *frame = a->frame;
+
+	a->largest_norm = 0;
+	for (int c = 0; c < a->k; c++)
+	{
+		const double *center = a->center + (size_t) c * (size_t) a->d;
+		float		 *packed = a->filter_packed + (size_t) c * (size_t) a->d;
+		double		  sum = 0, norm = 0;
+
+		for (int j = 0; j < a->d; j++)
+		{
+			double value = (center[j] - frame->shift[j]) * frame->unit;
+
+			sum += value;
+			norm += fabs(value);
+			packed[j] = (float) value;
+		}
+		a->half_norm[c] = (float) (-sum / 2);
+		a->largest_norm = fmax(a->largest_norm, norm);
+		clu_check_row(interrupt, (size_t) c, a->d);
+	}
+	a->largest_norm *= 1 + 1e-6;
+}
+
 double
 clu_distance(clu_metric metric, const double *x, const double *c, int d)
 {
@@ -244,14 +273,18 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	a->center = center;
 	shrink_gaps(a, previous, interrupt);
 	pack_for_exact(a, interrupt);
-	a->filtered =
-		a->metric == CLU_SQUARED && a->k >= FILTER_CENTERS && a->k <= MOST_FILTERED && !doubts;
-	if (a->filtered)
+	a->filtered = a->k >= (a->metric == CLU_L1 ? FILTER_CENTERS_L1 : FILTER_CENTERS) &&
+				  a->k <= MOST_FILTERED && !doubts;
+	if (a->filtered && a->metric == CLU_L1)
+		pack_for_l1_filter(a, interrupt);
+	else if (a->filtered)
 		pack_for_filter(a, interrupt);
 
-	/* numbers far outside of the points' might overflow in the filter, which is no proof */
-	a->narrowed = a->filtered && a->narrow != NULL && clu_narrow_ready(a->narrow) &&
-				  a->largest_norm < MOST_WIDE;
+	/* numbers far outside of the points' might overflow, which is no proof where they are added up */
+	if (a->largest_norm >= MOST_WIDE && a->metric == CLU_L1)
+		a->filtered = false;
+	a->narrowed = a->filtered && a->metric == CLU_SQUARED && a->narrow != NULL &&
+				  clu_narrow_ready(a->narrow) && a->largest_norm < MOST_WIDE;
 	if (a->narrowed)
 		clu_narrow_pack(a->narrow, &a->member[0].narrow, center, a->k, a->frame,
 						a->member[0].filter_panel, interrupt);
@@ -306,19 +339,35 @@ scan_exactly(clu_pass *p, const uint32_t *queue, int n)
 		clu_settle(p, queue[lane], (uint32_t) index[lane], a->k == 1 ? FLT_MAX / 4 : gap[lane]);
 }
 
+/* What the filter says of the points in its panel: the nearest centre, and the gap where that is proven. */
+static void
+filter_panel(const clu_assigner *a, const float *panel, const float *norm, float *index, float *gap)
+{
+	float least[CLU_LANES], second[CLU_LANES];
+
+	if (a->metric == CLU_L1)
+	{
+		clu_kernel->filter_l1(panel, a->d, a->filter_packed, a->half_norm, a->k, least, second,
+							  index);
+		clu_kernel->filter_l1_gaps(least, second, norm, a->d, a->largest_norm, gap);
+	}
+	else
+	{
+		clu_kernel->filter(panel, a->d, a->filter_packed, a->half_norm, clu_filter_groups(a->k),
+						   least, second, index);
+		clu_kernel->filter_gaps(least, second, norm, a->d, a->largest_norm, gap);
+	}
+}
+
 void
 clu_scan_filtered(clu_pass *p, const uint32_t *queue, int n)
 {
 	const clu_assigner *a = p->a;
-	const clu_frame	   *frame = a->frame;
-	float				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
-	float				norm[CLU_LANES], gap[CLU_LANES];
+	float				index[CLU_LANES], norm[CLU_LANES], gap[CLU_LANES];
 
-	clu_kernel->filter_panel(p->block->x, p->block->width, a->d, queue, n, frame->shift,
-							 frame->unit, p->own->filter_panel, norm);
-	clu_kernel->filter(p->own->filter_panel, a->d, a->filter_packed, a->half_norm,
-					   clu_filter_groups(a->k), least, second, index);
-	clu_kernel->filter_gaps(least, second, norm, a->d, a->largest_norm, gap);
+	clu_kernel->filter_panel(p->block->x, p->block->width, a->d, queue, n, a->frame->shift,
+							 a->frame->unit, p->own->filter_panel, norm);
+	filter_panel(a, p->own->filter_panel, norm, index, gap);
 	p->own->scanned += (size_t) n;
 	for (int lane = 0; lane < n; lane++)
 		if (gap[lane] >= 0)

@@ -21,9 +21,10 @@
 
 #include "base.h"
 
-#define CLU_LANES 32 /* points in a panel */
-#define CLU_GROUP 8	 /* centres in a group of point_distances */
-#define CLU_AHEAD 64 /* points of a list beyond those of a panel, which are fetched meanwhile */
+#define CLU_LANES 32   /* points in a panel */
+#define CLU_GROUP 8	   /* centres in a group of point_distances */
+#define CLU_COUNTED 16 /* numbers that count_less looks at together */
+#define CLU_AHEAD 64   /* points of a list beyond those of a panel, which are fetched meanwhile */
 
 typedef enum clu_metric
 {
@@ -91,6 +92,17 @@ typedef struct clu_kernels
 	 */
 	void (*filter_gaps)(const float *least, const float *second, const float *norm, int d,
 						double widest, float *gap);
+
+	/*
+	 * The same for L1, where scores are start[c] and the larger one of each coordinate of the
+	 * point and of the centre, added up; centres row after row.
+	 */
+	void (*filter_l1)(const float *panel, int d, const float *centers, const float *start, int k,
+					  float *least, float *second, float *index);
+
+	/* What those prove, given the largest L1 norm of a centre. */
+	void (*filter_l1_gaps)(const float *least, const float *second, const float *norm, int d,
+						   double widest, float *gap);
 
 	/*
 	 * How much farther the second centre is than the nearest, in some unit, by their exact
@@ -205,6 +217,12 @@ typedef struct clu_kernels
 
 	/* The number of bits in which each of n packed rows differs from the one given. */
 	void (*hamming)(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out);
+
+	/*
+	 * For each of n numbers, how many of them are less.  less has room for a multiple of CLU_COUNTED,
+	 * as x has, with anything but NaN in what is beyond n.
+	 */
+	void (*count_less)(const double *x, int n, double *less);
 
 	/*
 	 * Add weight * x, or with subtract take it away, in the fixed point numbers of exact.h, with
@@ -334,6 +352,20 @@ clu_filter_error(double gamma, int d, double length, double widest)
 {
 	return gamma * (widest * widest / 2 + length * widest) +
 		   (d + 4) * DBL_EPSILON * (length + widest) * (length + widest) + d * 0x1p-140;
+}
+
+/*
+ * The same of an L1 score: so much for each unit of a point's Euclidean length, and so much for all points
+ * with centres of this L1 length or less.
+ */
+static inline void
+clu_filter_l1_error(int d, double widest, float *slope, float *fixed)
+{
+	double rounding = clu_filter_gamma(d) + (d + 4) * DBL_EPSILON;
+	double longest = sqrt((double) d); /* in L1, for a Euclidean length of 1 */
+
+	*slope = (float) (rounding * longest * 1.001);
+	*fixed = (float) ((rounding * (1.5 * widest + longest * 0x1p-70) + d * 0x1p-140) * 1.001);
 }
 
 /*

@@ -36,6 +36,7 @@ typedef __m256d vd;
 #define vf_minus_product(sum, a, b) _mm256_fnmadd_ps((a), (b), (sum))
 #define vf_plus_product(sum, a, b) _mm256_fmadd_ps((a), (b), (sum))
 #define vf_min(a, b) _mm256_min_ps((a), (b))
+#define vf_add(a, b) _mm256_add_ps((a), (b))
 #define vf_max(a, b) _mm256_max_ps((a), (b))
 #define vf_select_less(a, b, then, otherwise) \
 	_mm256_blendv_ps((otherwise), (then), _mm256_cmp_ps((a), (b), _CMP_LT_OQ))

@@ -39,6 +39,7 @@ typedef __m512d vd;
 #define vf_plus_product(sum, a, b) _mm512_fmadd_ps((a), (b), (sum))
 #define vf_mul(a, b) _mm512_mul_ps((a), (b))
 #define vf_min(a, b) _mm512_min_ps((a), (b))
+#define vf_add(a, b) _mm512_add_ps((a), (b))
 #define vf_max(a, b) _mm512_max_ps((a), (b))
 #define vf_select_less(a, b, then, otherwise) \
 	_mm512_mask_mov_ps((otherwise), _mm512_cmp_ps_mask((a), (b), _CMP_LT_OQ), (then))

@@ -404,6 +404,28 @@ point_nearest(clu_metric metric, const double *x, int d, const double *packed, i
 
 #include "kernel_bernoulli_body.h"
 
+/* ---- few numbers in order ---- */
+
+static void
+count_less(const double *restrict x, int n, double *restrict less)
+{
+	for (int i = 0; i < n; i += PAIR * VD_LANES)
+	{
+		vd x0 = vd_load(x + i), x1 = vd_load(x + i + VD_LANES);
+		vd less0 = vd_set(0), less1 = vd_set(0);
+
+		for (int j = 0; j < n; j++)
+		{
+			vd other = vd_set(x[j]);
+
+			less0 = vd_add(less0, vd_select_less(other, x0, vd_set(1), vd_set(0)));
+			less1 = vd_add(less1, vd_select_less(other, x1, vd_set(1), vd_set(0)));
+		}
+		vd_store(less + i, less0);
+		vd_store(less + i + VD_LANES, less1);
+	}
+}
+
 /* ---- sums in fixed point ---- */
 
 #define ROUND 0x1.8p52 /* added and taken away, rounds to a whole number, whose bits it shows */
@@ -572,16 +594,16 @@ add_digits(int64_t *restrict digit, const double *restrict x, double weight,
 static bool available(void);
 
 /* What stands in the tables of all sets that these functions are for. */
-#define KERNEL_FUNCTIONS                                                                        \
-	.filter_group = FILTER_GROUP, .filter_panel = filter_panel, .filter = filter,               \
-	.filter_gaps = filter_gaps, .exact_gaps = exact_gaps, .used_up = used_up,                   \
-	.filter_list = filter_list, .scores = scores, .point_scores = point_scores,                 \
-	.nearest = nearest, .distances = distances, .deviations = deviations,                       \
-	.point_squared = point_squared, .point_distances = point_distances,                         \
-	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones, \
-	.softmax = softmax, .hamming = hamming, .add_row = add_row, .add_sided = add_sided,         \
-	.gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, .gmm_diag = gmm_diag, \
-	.gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,                               \
+#define KERNEL_FUNCTIONS                                                                          \
+	.filter_group = FILTER_GROUP, .filter_panel = filter_panel, .filter = filter,                 \
+	.filter_l1 = filter_l1, .filter_l1_gaps = filter_l1_gaps, .filter_gaps = filter_gaps,         \
+	.exact_gaps = exact_gaps, .used_up = used_up, .filter_list = filter_list, .scores = scores,   \
+	.point_scores = point_scores, .nearest = nearest, .distances = distances,                     \
+	.deviations = deviations, .point_squared = point_squared, .point_distances = point_distances, \
+	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
+	.softmax = softmax, .hamming = hamming, .count_less = count_less, .add_row = add_row,         \
+	.add_sided = add_sided, .gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, \
+	.gmm_diag = gmm_diag, .gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,           \
 	.gmm_moments_diag = gmm_moments_diag, .add_digits = add_digits
 
 const clu_kernels KERNEL_TABLE = {.name = KERNEL_NAME, .available = available, KERNEL_FUNCTIONS};

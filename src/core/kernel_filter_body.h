@@ -158,15 +158,12 @@ group_scores(const float *panel, int d, const float *packed, const float *half_n
 	}
 }
 
+/* Keep the two least of the scores of two vectors of points. */
 INLINE void
-filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
-			 vf *least, vf *second, vf *index)
+keep_two_least(vf (*score)[PAIR], const int count, int first, vf *least, vf *second, vf *index)
 {
-	vf score[FILTER_GROUP][PAIR];
-
-	group_scores(panel, d, packed, half_norm, score);
 #pragma GCC unroll 16
-	for (int c = 0; c < FILTER_GROUP; c++)
+	for (int c = 0; c < count; c++)
 #pragma GCC unroll 2
 		for (int p = 0; p < PAIR; p++)
 		{
@@ -174,6 +171,38 @@ filter_group(const float *panel, int d, const float *packed, const float *half_n
 			index[p] = vf_select_less(score[c][p], least[p], vf_set((float) (first + c)), index[p]);
 			least[p] = vf_min(least[p], score[c][p]);
 		}
+}
+
+INLINE void
+begin_two_least(vf *least, vf *second, vf *index)
+{
+	for (int p = 0; p < PAIR; p++)
+	{
+		least[p] = second[p] = vf_set(INFINITY);
+		index[p] = vf_set(0);
+	}
+}
+
+INLINE void
+store_two_least(const vf *least, const vf *second, const vf *index, float *least_out,
+				float *second_out, float *index_out)
+{
+	for (int p = 0; p < PAIR; p++)
+	{
+		vf_store(least_out + p * VF_LANES, least[p]);
+		vf_store(second_out + p * VF_LANES, second[p]);
+		vf_store(index_out + p * VF_LANES, index[p]);
+	}
+}
+
+INLINE void
+filter_group(const float *panel, int d, const float *packed, const float *half_norm, int first,
+			 vf *least, vf *second, vf *index)
+{
+	vf score[FILTER_GROUP][PAIR];
+
+	group_scores(panel, d, packed, half_norm, score);
+	keep_two_least(score, FILTER_GROUP, first, least, second, index);
 }
 
 static void
@@ -184,23 +213,71 @@ filter(const float *panel, int d, const float *packed, const float *half_norm, i
 	{
 		vf least[PAIR], second[PAIR], index[PAIR];
 
-		for (int p = 0; p < PAIR; p++)
-		{
-			least[p] = second[p] = vf_set(INFINITY);
-			index[p] = vf_set(0);
-		}
+		begin_two_least(least, second, index);
 		for (int group = 0; group < groups; group++)
 			filter_group(panel + lane, d, packed + (size_t) group * FILTER_GROUP * (size_t) d,
 						 half_norm + group * FILTER_GROUP, group * FILTER_GROUP, least, second,
 						 index);
-		for (int p = 0; p < PAIR; p++)
-		{
-			vf_store(least_out + lane + p * VF_LANES, least[p]);
-			vf_store(second_out + lane + p * VF_LANES, second[p]);
-			vf_store(index_out + lane + p * VF_LANES, index[p]);
-		}
+		store_two_least(least, second, index, least_out + lane, second_out + lane,
+						index_out + lane);
 	}
 }
+
+/* ---- scores for L1 ---- */
+
+/*
+ * |x - c| is 2 max(x, c) - x - c, and the x are the same for all centres: two operations a term, of
+ * which processors do one beside the other, instead of three.
+ */
+INLINE void
+filter_l1_group(const float *panel, int d, const float *centers, const float *start, int first,
+				const int count, vf *least, vf *second, vf *index)
+{
+	vf score[FILTER_GROUP][PAIR];
+
+#pragma GCC unroll 16
+	for (int c = 0; c < count; c++)
+		score[c][0] = score[c][1] = vf_set(start[first + c]);
+	centers += (size_t) first * (size_t) d;
+	for (int j = 0; j < d; j++)
+	{
+		vf x0 = vf_load(panel + j * CLU_LANES);
+		vf x1 = vf_load(panel + j * CLU_LANES + VF_LANES);
+
+#pragma GCC unroll 16
+		for (int c = 0; c < count; c++)
+		{
+			vf value = vf_set(centers[(size_t) c * (size_t) d + (size_t) j]);
+
+			score[c][0] = vf_add(score[c][0], vf_max(x0, value));
+			score[c][1] = vf_add(score[c][1], vf_max(x1, value));
+		}
+	}
+	keep_two_least(score, count, first, least, second, index);
+}
+
+static void
+filter_l1(const float *panel, int d, const float *centers, const float *start, int k,
+		  float *least_out, float *second_out, float *index_out)
+{
+	for (int lane = 0; lane < CLU_LANES; lane += PAIR * VF_LANES)
+	{
+		vf	least[PAIR], second[PAIR], index[PAIR];
+		int c = 0;
+
+		begin_two_least(least, second, index);
+		for (; c + FILTER_GROUP <= k; c += FILTER_GROUP)
+			filter_l1_group(panel + lane, d, centers, start, c, FILTER_GROUP, least, second, index);
+		for (; c + 2 <= k; c += 2)
+			filter_l1_group(panel + lane, d, centers, start, c, 2, least, second, index);
+		if (c < k)
+			filter_l1_group(panel + lane, d, centers, start, c, 1, least, second, index);
+		store_two_least(least, second, index, least_out + lane, second_out + lane,
+						index_out + lane);
+	}
+}
+
+/* ---- all scores ---- */
 
 static void
 scores(const float *panel, int d, const float *packed, const float *half_norm, int groups,
@@ -375,6 +452,23 @@ filter_gaps(const float *restrict least, const float *restrict second, const flo
 		sure *= 1 - 2 * FLT_EPSILON;
 		sure = sure > FLT_MIN ? sure : 0;
 		gap[lane] = lead > 0 ? (float) sure : -1;
+	}
+}
+
+/* Distances differ by twice what scores do. */
+static void
+filter_l1_gaps(const float *restrict least, const float *restrict second,
+			   const float *restrict norm, int d, double widest, float *restrict gap)
+{
+	float slope, fixed;
+
+	clu_filter_l1_error(d, widest, &slope, &fixed);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		float lead = second[lane] - least[lane] - 2 * (fixed + slope * sqrtf(norm[lane]));
+
+		/* and a little less, for the rounding of this */
+		gap[lane] = lead > FLT_MIN ? 2 * lead * (1 - 4 * FLT_EPSILON) : -1;
 	}
 }
 

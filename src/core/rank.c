@@ -2,24 +2,28 @@
  * rank.c
  *		Parting columns, and sorting pieces of them; the order is described in rank.h.
  *
- * Of every column the least value's bits are taken away, and of what is left the upper 32 bits are
- * the key.  All keys are made in one reading of the points, in the place where the order will be.
- * Where the pieces part is learned from a sample of the keys; a key that is frequent gets a piece
- * for itself, so that pieces don't become long for it.
+ * The points come in the order of the first column, theirs being lexicographic.  Of every other one
+ * the least value's bits are taken away, and of what is left the upper 32 bits are the key.  All
+ * keys are made in one reading of the points, in the place where the order will be.  Where the
+ * pieces part is learned from a sample of the keys; a key that is frequent gets a piece for itself,
+ * so that pieces don't become long for it.
  *
- * To sort a piece, its values are looked up, which takes most of the time: they lie anywhere.  What
- * is left is a Shell sort, which needs no memory and makes nothing of equal values.
+ * To sort a piece, its values are looked up, which lie anywhere.  In mostly short pieces it's then counted
+ * for each how many are less, in vectors and without a branch.  What is left is a Shell sort, which
+ * needs no memory and makes nothing of equal values.
  */
 #include "rank.h"
 
 #include <string.h>
 
+#include "kernel.h"
 #include "random.h"
 
 #define SHORT_COLUMN 1024  /* shorter ones are a piece */
 #define POINTS_IN_PIECE 64 /* at least */
 #define MOST_PIECES 2048   /* more places than that are no longer written to fast */
-#define SAMPLES 16		   /* for each piece */
+#define SAMPLES 8		   /* for each piece */
+#define FEW_POINTS 192	   /* up to so many, values are compared with all others; measured */
 #define SEARCHES 8		   /* for pieces of keys, side by side */
 #define CHECK_KEYS 16384   /* of light work between two checks for interrupts */
 #define CHECK_LOOKUPS 256  /* of what lies anywhere: each may touch another page */
@@ -95,7 +99,7 @@ find_range(const clu_ranks *ranks, int column)
 	ranks->shift[column] = shift;
 }
 
-/* Put the keys of a share where the order will be. */
+/* Put the keys of a share where the order will be, but for the first column, which needs none. */
 static void
 keys_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
@@ -107,7 +111,7 @@ keys_of_share(void *work, size_t item, int member, const clu_interrupt *interrup
 	{
 		const double *x = clu_point(ranks->points, i, ranks->row[member]);
 
-		for (size_t j = 0; j < d; j++)
+		for (size_t j = 1; j < d; j++)
 			ranks->order[j * n + i] =
 				(uint32_t) ((clu_ordered_bits(x[j]) - ranks->least[j]) >> ranks->shift[j]);
 		clu_check_row(interrupt, i, (int) d);
@@ -186,26 +190,45 @@ count_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	}
 }
 
-/* From the counts, where the points of each share that are in a piece go. */
+/* From the counts, where every piece begins. */
+static void
+find_firsts(const clu_ranks *ranks)
+{
+	uint32_t *first = firsts_of(ranks), before = 0;
+
+	memset(first, 0, (ranks->pieces + 1) * sizeof(*first));
+	for (size_t share = 0; share < clu_shares(ranks->points->n); share++)
+		for (size_t piece = 0; piece < ranks->pieces; piece++)
+			first[piece] += ranks->count[share * ranks->pieces + piece];
+	for (size_t piece = 0; piece <= ranks->pieces; piece++)
+	{
+		uint32_t here = first[piece];
+
+		first[piece] = before;
+		before += here;
+	}
+}
+
+/* And where the points of each share that are in a piece go.  Share after share: by pieces, counts lie far apart. */
 static void
 find_places(const clu_ranks *ranks)
 {
-	uint32_t *first = firsts_of(ranks);
-	uint32_t  before = 0;
+	uint32_t *place = ranks->splitter; /* which have done their work */
 
-	for (size_t piece = 0; piece < ranks->pieces; piece++)
+	find_firsts(ranks);
+	memcpy(place, firsts_of(ranks), ranks->pieces * sizeof(*place));
+	for (size_t share = 0; share < clu_shares(ranks->points->n); share++)
 	{
-		first[piece] = before;
-		for (size_t share = 0; share < clu_shares(ranks->points->n); share++)
-		{
-			uint32_t *count = ranks->count + share * ranks->pieces + piece;
-			uint32_t  here = *count;
+		uint32_t *count = ranks->count + share * ranks->pieces;
 
-			*count = before;
-			before += here;
+		for (size_t piece = 0; piece < ranks->pieces; piece++)
+		{
+			uint32_t here = count[piece];
+
+			count[piece] = place[piece];
+			place[piece] += here;
 		}
 	}
-	first[ranks->pieces] = before;
 }
 
 static void
@@ -242,16 +265,18 @@ part_column(clu_ranks *ranks, clu_team *team, const clu_interrupt *interrupt)
 	clu_team_run(helpers, CLU_JOB_RANK_PART, ranks, clu_shares(n), interrupt);
 }
 
-/* All points in one piece. */
+/* The points are in the order of the first column, and in as good as any of a column that is one piece. */
 static void
-take_column(const clu_ranks *ranks)
+take_column(const clu_ranks *ranks, bool sorted)
 {
 	uint32_t *index = column_of(ranks), *first = firsts_of(ranks);
+	size_t	  n = ranks->points->n;
 
-	first[0] = 0;
-	first[1] = (uint32_t) ranks->points->n;
-	for (uint32_t i = 0; i < ranks->points->n; i++)
+	for (size_t piece = 0; piece <= ranks->pieces; piece++)
+		first[piece] = (uint32_t) (n * piece / ranks->pieces);
+	for (uint32_t i = 0; i < n; i++)
 		index[i] = i;
+	memset(ranks->sorted + (size_t) ranks->column * ranks->pieces, sorted, ranks->pieces);
 }
 
 void
@@ -266,16 +291,16 @@ clu_ranks_part(clu_ranks *ranks, const clu_points *points, uint64_t *scratch, cl
 	ranks->piece = (uint16_t *) scratch;
 	memset(ranks->sorted, 0, d * ranks->pieces * sizeof(bool));
 	memset(ranks->wanted, 0, d * ranks->pieces * sizeof(bool));
-	for (int j = 0; j < points->d && ranks->pieces > 1; j++)
+	for (int j = 1; j < points->d && ranks->pieces > 1; j++)
 		find_range(ranks, j);
-	if (ranks->pieces > 1)
+	if (ranks->pieces > 1 && points->d > 1)
 		clu_team_run(helpers, CLU_JOB_RANK_KEYS, ranks, clu_points_shares(points), interrupt);
 	for (ranks->column = 0; ranks->column < points->d; ranks->column++)
 	{
-		if (ranks->pieces > 1)
+		if (ranks->pieces > 1 && ranks->column > 0)
 			part_column(ranks, team, interrupt);
 		else
-			take_column(ranks);
+			take_column(ranks, ranks->column == 0);
 		clu_check(interrupt);
 	}
 }
@@ -325,18 +350,34 @@ sort_by_bits(uint64_t *bits, uint32_t *point, size_t n, const clu_interrupt *int
 		}
 }
 
-/* One of the pieces that are listed. */
+/* Few points, in the order of their numbers: equal values stay in that. */
 static void
-sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
+sort_few(const clu_ranks *ranks, uint32_t *index, int n)
 {
-	const clu_ranks *ranks = work;
-	const uint32_t	*first = firsts_of(ranks) + ranks->list[item];
-	size_t			 n = first[1] - first[0];
-	uint32_t		*index = column_of(ranks) + first[0];
-	uint64_t		*bits = ranks->bits + first[0];
-	bool			 sorted = true;
+	double	 x[FEW_POINTS] = {0}, less[FEW_POINTS];
+	uint32_t point[FEW_POINTS];
 
-	(void) member;
+	for (int i = 0; i < n; i++)
+		x[i] = clu_value(ranks->points, index[i], ranks->column);
+	clu_kernel->count_less(x, n, less);
+	memcpy(point, index, (size_t) n * sizeof(*point));
+	memset(index, 0xff, (size_t) n * sizeof(*index));
+	for (int i = 0; i < n; i++)
+	{
+		int place = (int) less[i];
+
+		while (index[place] != UINT32_MAX)
+			place++;
+		index[place] = point[i];
+	}
+}
+
+static void
+sort_many(const clu_ranks *ranks, uint64_t *bits, uint32_t *index, size_t n,
+		  const clu_interrupt *interrupt)
+{
+	bool sorted = true;
+
 	for (size_t i = 0; i < n; i++)
 	{
 		bits[i] = clu_ordered_bits(clu_value(ranks->points, index[i], ranks->column));
@@ -346,6 +387,23 @@ sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	}
 	if (!sorted)
 		sort_by_bits(bits, index, n, interrupt);
+}
+
+/* One of the pieces that are listed. */
+static void
+sort_piece(void *work, size_t item, int member, const clu_interrupt *interrupt)
+{
+	const clu_ranks *ranks = work;
+	const uint32_t	*first = firsts_of(ranks) + ranks->list[item];
+	size_t			 n = first[1] - first[0];
+	uint32_t		*index = column_of(ranks) + first[0];
+
+	(void) member;
+	if (n <= FEW_POINTS)
+		sort_few(ranks, index, (int) n);
+	else
+		sort_many(ranks, ranks->bits + first[0], index, n, interrupt);
+	clu_check(interrupt);
 }
 
 const clu_task clu_rank_sort_task = {sort_piece, NULL};

@@ -201,6 +201,97 @@ gaps_agree(void)
 	return good;
 }
 
+/* How many numbers are less, against a plain loop. */
+static bool
+counts_agree(int n)
+{
+	double x[300], less[300];
+	bool   good = true;
+
+	for (int i = 0; i < 300; i++)
+		x[i] = random_below(3) == 0 ? (double) random_below(4) - 2 : random_normal();
+	clu_kernel->count_less(x, n, less);
+	for (int i = 0; i < n; i++)
+	{
+		int count = 0;
+
+		for (int j = 0; j < n; j++)
+			count += x[j] < x[i];
+		good = good && less[i] == count;
+	}
+	return good;
+}
+
+/* The nearest centres that the L1 filter proves, and that it doesn't claim too wide a gap. */
+static bool
+l1_filter_agrees(int d, int k)
+{
+	clu_rows rows = make_rows(CLU_LANES, d, 8);
+	double	*center = test_memory((size_t) k * (size_t) d * sizeof(double));
+	float	*packed = test_memory((size_t) k * (size_t) d * sizeof(float));
+	float	*start = test_memory((size_t) k * sizeof(float));
+	float	*panel = test_memory(sizeof(float) * CLU_LANES * (size_t) d);
+	double	*shift = test_memory((size_t) d * sizeof(double));
+	float	 least[CLU_LANES], second[CLU_LANES], index[CLU_LANES], norm[CLU_LANES], gap[CLU_LANES];
+	uint32_t queue[CLU_LANES];
+	double	 widest = 0, spread = ldexp(1, -(int) random_below(20));
+	int		 proven = 0;
+	bool	 good = true;
+
+	for (uint32_t i = 0; i < CLU_LANES; i++)
+		queue[i] = i;
+	for (size_t i = 0; i < CLU_LANES; i++)
+		for (int j = 0; j < d; j++)
+			set_value(&rows, i, j, random_normal() * spread);
+	for (int c = 0; c < k; c++)
+	{
+		double sum = 0, length = 0;
+
+		for (int j = 0; j < d; j++)
+		{
+			double value = random_normal() * spread;
+
+			center[c * d + j] = value;
+			packed[c * d + j] = (float) value;
+			sum += value;
+			length += fabs(value);
+		}
+		start[c] = (float) (-sum / 2);
+		widest = fmax(widest, length);
+	}
+	for (int j = 0; j < d; j++)
+		shift[j] = 0;
+	clu_kernel->filter_panel(rows.x, 8, d, queue, CLU_LANES, shift, 1, panel, norm);
+	clu_kernel->filter_l1(panel, d, packed, start, k, least, second, index);
+	clu_kernel->filter_l1_gaps(least, second, norm, d, widest * (1 + 1e-6), gap);
+	for (int lane = 0; lane < CLU_LANES; lane++)
+	{
+		const double *x = (const double *) rows.x + lane * d;
+		double		  nearest = INFINITY, next = INFINITY;
+		int			  label = 0;
+
+		for (int c = 0; c < k; c++)
+		{
+			double distance = plain_distance(CLU_L1, x, center + c * d, d);
+
+			next = fmin(next, fmax(distance, nearest));
+			label = distance < nearest ? c : label;
+			nearest = fmin(nearest, distance);
+		}
+		if (gap[lane] < 0)
+			continue;
+		proven++;
+		good = good && index[lane] == label && (k == 1 || gap[lane] <= next - nearest);
+	}
+	free_rows(&rows);
+	free(center);
+	free(packed);
+	free(start);
+	free(panel);
+	free(shift);
+	return good && proven > CLU_LANES * 3 / 4;
+}
+
 static void
 test_kernels(void)
 {
@@ -226,6 +317,12 @@ test_kernels(void)
 				   gaps_agree() &&
 				   rough_distance_agrees(1 + (int) random_below(90), repeat % 2 ? 8 : 4);
 		ok(good, "lists, scores, gaps and rough distances of kernel %s", kernel_names[kernel]);
+		good = true;
+		for (int repeat = 0; repeat < 200; repeat++)
+			good = good && counts_agree(1 + (int) random_below(250)) &&
+				   l1_filter_agrees(1 + (int) random_below(repeat % 10 ? 12 : 90),
+									2 + (int) random_below(40));
+		ok(good, "numbers that are less, and the L1 filter, of kernel %s", kernel_names[kernel]);
 	}
 }
 

@@ -161,6 +161,28 @@ measure_columns(clu_points *points)
 	}
 }
 
+static int
+compare_values(const void *a, const void *b)
+{
+	double x = *(const double *) a, y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The order that the points of a fit have. */
+static void
+sort_first_column(clu_rows *rows)
+{
+	double *value = test_memory(rows->n * sizeof(double));
+
+	for (size_t i = 0; i < rows->n; i++)
+		value[i] = get_value(rows, i, 0);
+	qsort(value, rows->n, sizeof(double), compare_values);
+	for (size_t i = 0; i < rows->n; i++)
+		set_value(rows, i, 0, value[i]);
+	free(value);
+}
+
 static void
 try_points(int kind, size_t n, int width)
 {
@@ -174,6 +196,7 @@ try_points(int kind, size_t n, int width)
 	for (size_t i = 0; i < n; i++)
 		for (int j = 0; j < D; j++)
 			set_value(&rows, i, j, value_of(kind, j) + 0.0);
+	sort_first_column(&rows);
 	measure_columns(&points);
 	snprintf(name, sizeof(name), "kind %d, %zu points of width %d", kind, n, width);
 	try_ranks(&points, NULL, name, few_ties);
