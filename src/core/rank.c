@@ -23,7 +23,7 @@
 #define POINTS_IN_PIECE 64 /* at least */
 #define MOST_PIECES 2048   /* more places than that are no longer written to fast */
 #define SAMPLES 8		   /* for each piece */
-#define FEW_POINTS 192	   /* up to so many, values are compared with all others; measured */
+#define FEW_POINTS 192	   /* up to so many, values are compared with all others */
 #define SEARCHES 8		   /* for pieces of keys, side by side */
 #define CHECK_KEYS 16384   /* of light work between two checks for interrupts */
 #define CHECK_LOOKUPS 256  /* of what lies anywhere: each may touch another page */
