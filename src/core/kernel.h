@@ -361,8 +361,10 @@ clu_filter_error(double gamma, int d, double length, double widest)
 static inline void
 clu_filter_l1_error(int d, double widest, float *slope, float *fixed)
 {
-	double rounding = clu_filter_gamma(d) + (d + 4) * DBL_EPSILON;
-	double longest = sqrt((double) d); /* in L1, for a Euclidean length of 1 */
+	double gamma = clu_filter_gamma(d), rounding = gamma + (d + 4) * DBL_EPSILON;
+
+	/* in L1, for a Euclidean length of 1, which is a sum of floats itself */
+	double longest = sqrt((double) d) * (1 + gamma);
 
 	*slope = (float) (rounding * longest * 1.001);
 	*fixed = (float) ((rounding * (1.5 * widest + longest * 0x1p-70) + d * 0x1p-140) * 1.001);
