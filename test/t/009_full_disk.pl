@@ -52,7 +52,7 @@ sub leave
 	my ($megabytes) = @_;
 
 	$node->safe_psql('postgres', <<"END");
-COPY (SELECT 1) TO PROGRAM 'rm -f $disk/ballast; dd if=/dev/zero of=$disk/ballast bs=1M count=@{[ 24 - $megabytes ]} 2>/dev/null'
+COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; rm -f $disk/ballast; dd if=/dev/zero of=$disk/ballast bs=1M count=@{[ 24 - $megabytes ]} 2>/dev/null'
 END
 }
 
