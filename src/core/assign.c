@@ -281,7 +281,7 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 		pack_for_filter(a, interrupt);
 
 	/* numbers far outside of the points' might overflow, which is no proof where they are added up */
-	if (a->largest_norm >= MOST_WIDE && a->metric == CLU_L1)
+	if (a->filtered && a->metric == CLU_L1 && a->largest_norm >= MOST_WIDE)
 		a->filtered = false;
 	a->narrowed = a->filtered && a->metric == CLU_SQUARED && a->narrow != NULL &&
 				  clu_narrow_ready(a->narrow) && a->largest_norm < MOST_WIDE;
