@@ -53,7 +53,6 @@ clu_seed_layout(clu_seeder *s, clu_arena *arena, clu_metric metric, size_t n, in
 	CLU_TAKE(arena, s->chosen, (size_t) k);
 	CLU_TAKE(arena, s->candidate, dims * (size_t) s->candidates);
 	CLU_TAKE(arena, s->gain, (size_t) s->candidates);
-	CLU_TAKE(arena, s->distance, (size_t) s->candidates * CLU_LANES);
 	CLU_TAKE(arena, s->within, (size_t) k);
 	CLU_TAKE(arena, s->left, (size_t) k);
 	s->keeps = s->candidates * 4 <= d; /* the memory is a quarter of that of the points */

@@ -74,7 +74,6 @@ typedef struct clu_seeder
 	/* scratch */
 	double	 *candidate; /* candidates * d */
 	double	 *gain;		 /* candidates */
-	double	 *distance;	 /* 32 * candidates */
 	double	 *within;	 /* k: the new centre's reach, INFINITY where it has none in the list */
 	size_t	 *left;		 /* k: what is left in the list */
 	double	 *kept;		 /* n * candidates: what each costs the points in its reach; see keeps */
