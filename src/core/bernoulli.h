@@ -144,6 +144,21 @@ typedef struct clu_bernoulli
 /* One E-step over the points and the M-step after it; returns the objective before it. */
 double clu_bernoulli_iterate(clu_fit *fit);
 
+/* ---- bernoulli_sums.c ---- */
+
+void clu_bernoulli_sums_layout(clu_bernoulli_member *member, clu_arena *arena, const clu_bits *bits,
+							   size_t block);
+void clu_bernoulli_clear_sums(const clu_bits *bits, clu_bernoulli_member *own);
+
+/* Add the responsibilities of a block's rows, and weigh them on the way. */
+void clu_bernoulli_add(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own,
+					   const clu_interrupt *interrupt);
+
+/* Add what a member has to the sums of the fit, and clear it. */
+void clu_bernoulli_collect_sums(clu_bernoulli *state, clu_bernoulli_member *own);
+
+/* ---- bernoulli_start.c ---- */
+
 void clu_bernoulli_start_layout(clu_bernoulli *state, clu_arena *arena, const clu_fit *fit);
 void clu_bernoulli_start(clu_fit *fit, clu_random *random);
 void clu_bernoulli_draw_sample(clu_fit *fit);

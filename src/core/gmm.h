@@ -182,6 +182,25 @@ void clu_gmm_refit(clu_fit *fit);
 
 extern const clu_task clu_gmm_refit_task;
 
+/* ---- gmm_sample.c ---- */
+
+/* How K-means may see the sample. */
+typedef enum clu_gmm_view
+{
+	CLU_GMM_AS_IT_IS,
+	CLU_GMM_STANDARD,  /* variances of one */
+	CLU_GMM_PRINCIPAL, /* the first principal component of that */
+	CLU_GMM_WHITE	   /* unit covariance */
+} clu_gmm_view;
+
+void clu_gmm_sample_layout(const clu_fit *fit, clu_gmm *state, clu_arena *arena);
+
+/* Points evenly spread over the canonical order, in coordinates of the fit. */
+void clu_gmm_fill_sample(clu_fit *fit);
+
+/* The sample as K-means is to see it. */
+const clu_points *clu_gmm_see(clu_fit *fit, clu_gmm_view how);
+
 /* ---- gmm_start.c ---- */
 
 void			clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena);

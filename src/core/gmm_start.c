@@ -9,11 +9,9 @@
  * promising one began.
  *
  * A start is a clustering by K-means, turned into means and covariances of the clusters.  What
- * K-means sees of the data takes turns.  With every column's variance made one, it finds round
- * components.  With the covariance made spherical, it finds long and thin ones that lie side by
- * side.  On the first principal component alone, it finds those that lie in a line, whatever the
- * other columns do.  For the spherical and the fixed covariance it sees the columns as they are.
- * Some of these clusterings are left unfinished on purpose, because finished ones are all alike.
+ * K-means sees of the data takes turns (gmm_sample.c); for the spherical and the fixed covariance
+ * it sees the columns as they are.  Some of these clusterings are left unfinished on purpose,
+ * because finished ones are all alike.
  *
  * Starts whose trial ends with components held up by the floor (gmm_mstep.c) come after all
  * others: they live on a singularity.  Where a run ends on one in spite of its trial, others are
@@ -29,12 +27,9 @@
 #include "kernel.h"
 #include "linalg.h"
 
-#define SAMPLE_POINTS 20000
-#define SAMPLE_PER_CLUSTER 200
-#define UNFINISHED 2		/* iterations of an unfinished clustering */
-#define POWER_ITERATIONS 10 /* enough for a direction that is to be seen along */
-#define MOST_RETRIES 2		/* after a run that ended on a singularity */
-#define LONGER 8			/* are the trials then followed */
+#define UNFINISHED 2   /* iterations of an unfinished clustering */
+#define MOST_RETRIES 2 /* after a run that ended on a singularity */
+#define LONGER 8	   /* are the trials then followed */
 
 /*
  * How many trials and how long, by the work of one iteration in multiplications: small fits can
@@ -49,27 +44,12 @@ typedef struct effort
 
 static const effort efforts[] = {{1e6, 20, 50}, {2e7, 12, 30}, {INFINITY, 8, 15}};
 
-static size_t
-sample_size(size_t n, int k)
-{
-	return CLU_MIN(n, CLU_MAX(SAMPLE_POINTS, clu_size_product(SAMPLE_PER_CLUSTER, (size_t) k)));
-}
-
-/* How K-means may see the sample. */
-typedef enum view
-{
-	AS_IT_IS,
-	STANDARD,  /* variances of one */
-	PRINCIPAL, /* the first principal component of that */
-	WHITE	   /* unit covariance */
-} view;
-
-static const view full_views[] = {STANDARD, WHITE, PRINCIPAL};
-static const view diag_views[] = {STANDARD, PRINCIPAL};
-static const view plain_views[] = {AS_IT_IS};
+static const clu_gmm_view full_views[] = {CLU_GMM_STANDARD, CLU_GMM_WHITE, CLU_GMM_PRINCIPAL};
+static const clu_gmm_view diag_views[] = {CLU_GMM_STANDARD, CLU_GMM_PRINCIPAL};
+static const clu_gmm_view plain_views[] = {CLU_GMM_AS_IT_IS};
 
 static int
-views_of(const clu_model *model, const view **views)
+views_of(const clu_model *model, const clu_gmm_view **views)
 {
 	*views = plain_views;
 	if (model->d == 1 || model->structure == CLU_COV_SPHERICAL || model->structure == CLU_COV_FIXED)
@@ -78,42 +58,22 @@ views_of(const clu_model *model, const view **views)
 	return model->structure == CLU_COV_DIAG ? 2 : 3;
 }
 
-static void
-sample_layout(clu_points *sample, clu_arena *arena, size_t n, int d, bool weighted)
-{
-	double *x;
-
-	CLU_TAKE(arena, x, clu_size_product(n, (size_t) d));
-	CLU_TAKE(arena, sample->w, weighted ? n : 0);
-	CLU_TAKE(arena, sample->largest, (size_t) d);
-	CLU_TAKE(arena, sample->least, (size_t) d);
-	if (!weighted)
-		sample->w = NULL;
-	sample->x = x;
-	sample->n = n;
-	sample->d = d;
-	sample->width = sizeof(double);
-	sample->unit = sample->weight_unit = 1;
-}
-
 void
 clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 {
 	clu_model *model = &fit->model;
 	clu_fit	  *kmeans = &state->kmeans;
-	size_t	   size = sample_size(fit->points->n, model->k);
-	bool	   weighted = fit->points->w != NULL;
 
 	if (fit->start_model != NULL && fit->start_model->k == model->k)
 		return;
-	sample_layout(&state->sample, arena, size, model->d, weighted);
-	sample_layout(&state->seen, arena, size, model->d, weighted);
+	clu_gmm_sample_layout(fit, state, arena);
 	CLU_TAKE(arena, state->champion,
 			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
 	CLU_TAKE(arena, state->kept,
 			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
 	CLU_TAKE(arena, state->pooled, clu_parameter_count(CLU_GMM, model->structure, 1, model->d));
-	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, size, model->k, model->d, NULL, 1);
+	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, state->sample.n, model->k, model->d, NULL,
+					1);
 
 	memset(kmeans, 0, sizeof(*kmeans));
 	kmeans->verbs = &clu_kmeans_verbs;
@@ -128,40 +88,7 @@ clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 	clu_fit_layout(kmeans, arena);
 }
 
-/* ---- the sample ---- */
-
-/* What clu_points_collapse would have found out. */
-static void
-describe(clu_points *sample)
-{
-	double *x = sample->x;
-	int		d = sample->d;
-
-	for (int j = 0; j < d; j++)
-	{
-		sample->largest[j] = 0;
-		sample->least[j] = INFINITY;
-	}
-	sample->largest_weight = sample->total_weight = 0;
-	sample->least_weight = INFINITY;
-	for (size_t i = 0; i < sample->n; i++)
-	{
-		double w = clu_weight(sample->w, i);
-
-		for (int j = 0; j < d; j++)
-		{
-			double value = fabs(x[i * (size_t) d + (size_t) j]);
-
-			sample->largest[j] = CLU_MAX(sample->largest[j], value);
-			if (value > 0)
-				sample->least[j] = CLU_MIN(sample->least[j], value);
-		}
-		sample->largest_weight = CLU_MAX(sample->largest_weight, w);
-		sample->least_weight = CLU_MIN(sample->least_weight, w);
-		sample->total_weight += w;
-	}
-	sample->rows = (double) sample->n;
-}
+/* ---- from clusters to parameters ---- */
 
 static clu_fit *
 fit_on_sample(clu_fit *fit, const clu_model *model)
@@ -208,171 +135,14 @@ pool(clu_fit *fit)
 	return pooled;
 }
 
-static void
-make_white(clu_fit *fit, const clu_model *pooled)
-{
-	clu_gmm *state = fit->state;
-	double	*matrix = state->member[0].matrix[0], *columns = state->member[0].matrix[1];
-	double	 log_sum;
-	size_t	 d = (size_t) pooled->d;
-
-	(void) clu_whitening_factor(pooled->covariance, pooled->d, matrix, &log_sum, fit->interrupt);
-	clu_factor_columns(matrix, pooled->d, columns);
-	for (size_t i = 0; i < state->sample.n; i++)
-	{
-		clu_factor_apply(columns, pooled->d, (const double *) state->sample.x + i * d,
-						 (double *) state->seen.x + i * d);
-		clu_check_row(fit->interrupt, i, pooled->d);
-	}
-}
-
-static void
-check_row(const clu_fit *fit, size_t row)
-{
-	if (row % 256 == 0)
-		clu_check(fit->interrupt);
-}
-
-/* Columns about their means, with variances of one; constant ones are left out. */
-static void
-make_standard(clu_fit *fit)
-{
-	clu_gmm			 *state = fit->state;
-	const clu_points *sample = &state->sample;
-	size_t			  n = sample->n, d = (size_t) sample->d;
-	const double	 *x = sample->x;
-	double			 *z = state->seen.x;
-	double			 *mean = state->member[0].scratch, *scale = mean + d;
-
-	memset(mean, 0, 2 * d * sizeof(double));
-	for (size_t i = 0; i < n; i++)
-	{
-		for (size_t j = 0; j < d; j++)
-			mean[j] += clu_weight(sample->w, i) * x[i * d + j];
-		check_row(fit, i);
-	}
-	for (size_t j = 0; j < d; j++)
-		mean[j] /= sample->total_weight;
-	for (size_t i = 0; i < n; i++)
-	{
-		for (size_t j = 0; j < d; j++)
-		{
-			double way = x[i * d + j] - mean[j];
-
-			scale[j] += clu_weight(sample->w, i) * way * way;
-		}
-		check_row(fit, i);
-	}
-	for (size_t j = 0; j < d; j++)
-		scale[j] = scale[j] > 0 ? sqrt(sample->total_weight / scale[j]) : 0;
-	for (size_t i = 0; i < n; i++)
-	{
-		for (size_t j = 0; j < d; j++)
-			z[i * d + j] = (x[i * d + j] - mean[j]) * scale[j];
-		check_row(fit, i);
-	}
-}
-
-/* One power iteration towards the first principal component: direction becomes Z'Z direction. */
-static void
-turn_to_principal(const clu_points *seen, double *direction, double *next,
-				  const clu_interrupt *interrupt)
-{
-	size_t		  d = (size_t) seen->d;
-	const double *z = seen->x;
-	double		  length = 0;
-
-	memset(next, 0, d * sizeof(double));
-	for (size_t i = 0; i < seen->n; i++)
-	{
-		double along = 0;
-
-		for (size_t j = 0; j < d; j++)
-			along += z[i * d + j] * direction[j];
-		along *= clu_weight(seen->w, i);
-		for (size_t j = 0; j < d; j++)
-			next[j] += along * z[i * d + j];
-		clu_check_row(interrupt, i, seen->d);
-	}
-	for (size_t j = 0; j < d; j++)
-		length += next[j] * next[j];
-	for (size_t j = 0; j < d && length > 0; j++)
-		direction[j] = next[j] / sqrt(length);
-}
-
-/* The first principal component in the first column, nothing in the others. */
-static void
-make_principal(clu_fit *fit)
-{
-	clu_gmm *state = fit->state;
-	size_t	 n = state->seen.n, d = (size_t) state->seen.d;
-	double	*z = state->seen.x, *direction = state->member[0].matrix[0],
-		   *next = state->member[0].matrix[1];
-
-	for (size_t j = 0; j < d; j++)
-		direction[j] = 1.0 + (double) j / (double) d; /* orthogonal to nothing by accident */
-	for (int i = 0; i < POWER_ITERATIONS; i++)
-	{
-		turn_to_principal(&state->seen, direction, next, fit->interrupt);
-	}
-	for (size_t i = 0; i < n; i++)
-	{
-		double along = 0;
-
-		for (size_t j = 0; j < d; j++)
-			along += z[i * d + j] * direction[j];
-		memset(z + i * d, 0, d * sizeof(double));
-		z[i * d] = along;
-	}
-}
-
-/* The sample as K-means is to see it. */
-static const clu_points *
-see(clu_fit *fit, view how)
-{
-	clu_gmm *state = fit->state;
-
-	if (how == AS_IT_IS)
-		return &state->sample;
-	state->seen.w = state->sample.w;
-	if (how == WHITE)
-		make_white(fit, &state->whole);
-	else
-		make_standard(fit);
-	if (how == PRINCIPAL)
-		make_principal(fit);
-	describe(&state->seen);
-	return &state->seen;
-}
-
 void
 clu_gmm_take_sample(clu_fit *fit)
 {
-	const clu_points *points = fit->points;
-	clu_gmm			 *state = fit->state;
-	clu_points		 *sample = &state->sample;
-	size_t			  d = (size_t) points->d;
-	double			 *x = sample->x, *row = state->member[0].scratch;
+	clu_gmm *state = fit->state;
 
-	for (size_t i = 0; i < sample->n; i++)
-	{
-		/* evenly spread over the canonical order */
-		size_t		  from = sample->n == points->n
-								 ? i
-								 : (size_t) ((double) i / (double) sample->n * (double) points->n);
-		const double *p = clu_point(points, from, row);
-
-		for (size_t j = 0; j < d; j++)
-			x[i * d + j] = (p[j] - state->frame.shift[j]) * state->frame.scale[j];
-		if (sample->w != NULL)
-			sample->w[i] = points->w[from];
-		clu_check_row(fit->interrupt, i, points->d);
-	}
-	describe(sample);
+	clu_gmm_fill_sample(fit);
 	state->whole = pool(fit);
 }
-
-/* ---- from clusters to parameters ---- */
 
 /* The label of each point of the sample by the centres of the K-means fit. */
 static void
@@ -498,11 +268,11 @@ is_better(const trial *a, const trial *b)
 static void
 make_candidate(clu_fit *fit, int i, clu_random *random)
 {
-	const view *views;
-	int			count = views_of(&fit->model, &views);
-	int64_t		seed = (int64_t) (clu_random_bits(random) >> 1);
+	const clu_gmm_view *views;
+	int					count = views_of(&fit->model, &views);
+	int64_t				seed = (int64_t) (clu_random_bits(random) >> 1);
 
-	start_from_kmeans(fit, see(fit, views[i % count]), i < count ? 300 : UNFINISHED, seed);
+	start_from_kmeans(fit, clu_gmm_see(fit, views[i % count]), i < count ? 300 : UNFINISHED, seed);
 }
 
 /* Leave the start of the most promising trial in the model. */
