@@ -164,6 +164,13 @@ void clu_gmm_close(clu_gmm *state);
 
 /* ---- gmm_tables.c ---- */
 
+/*
+ * The inverse factor of a component, as a matrix or as inverse standard deviations; with tied,
+ * number 0 is that of all.  Returns the sum of the logs of its diagonal.
+ */
+double clu_gmm_factor(const clu_model *model, size_t c, double *factor,
+					  const clu_interrupt *interrupt);
+
 /* After clu_gmm_sums_layout. */
 void clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);
 

@@ -12,6 +12,7 @@
 
 #include "algorithms.h"
 #include "elementary.h"
+#include "gmm.h"
 #include "linalg.h"
 
 #define SAFE_MOST 1e300
@@ -54,50 +55,18 @@ layout(clu_scorer *scorer, clu_arena *arena)
 	CLU_TAKE(arena, tables->matrix, tables->matrices ? d * d : 0);
 }
 
-static double
-prepare_matrix(gmm_tables *tables, const double *matrix, int d, double *factor)
-{
-	double log_sum = 0;
-
-	(void) clu_whitening_factor(matrix, d, tables->matrix, &log_sum, NULL);
-	clu_factor_columns(tables->matrix, d, factor);
-	return log_sum;
-}
-
-static double
-prepare_roots(const double *variance, int step, int d, double *root)
-{
-	double log_sum = 0;
-
-	for (int j = 0; j < d; j++)
-	{
-		root[j] = 1 / sqrt(variance[j * step]);
-		log_sum += clu_log(root[j]);
-	}
-	return log_sum;
-}
-
+/* The factor of a component; returns the sum of the logs of its diagonal. */
 static double
 prepare_component(const clu_scorer *scorer, int c)
 {
-	gmm_tables		*tables = scorer->tables;
-	const clu_model *model = scorer->model;
-	size_t			 d = (size_t) model->d;
-	double			*factor = tables->factor + (size_t) c * tables->width;
+	gmm_tables *tables = scorer->tables;
+	double	   *factor = tables->factor + (size_t) c * tables->width;
+	double	   *made = tables->matrices ? tables->matrix : factor;
+	double		log_sum = clu_gmm_factor(scorer->model, (size_t) c, made, NULL);
 
-	switch (model->structure)
-	{
-		case CLU_COV_FULL:
-			return prepare_matrix(tables, model->covariance + (size_t) c * d * d, model->d, factor);
-		case CLU_COV_TIED:
-			return prepare_matrix(tables, model->covariance, model->d, factor);
-		case CLU_COV_DIAG:
-			return prepare_roots(model->covariance + (size_t) c * d, 1, model->d, factor);
-		case CLU_COV_SPHERICAL:
-			return prepare_roots(model->covariance + c, 0, model->d, factor);
-		default:
-			return prepare_roots(model->covariance, 0, model->d, factor);
-	}
+	if (tables->matrices)
+		clu_factor_columns(made, scorer->model->d, factor);
+	return log_sum;
 }
 
 static void

@@ -32,20 +32,7 @@ clu_gmm_tables_layout(clu_gmm *state, clu_arena *arena, int structure, int k, in
 	CLU_TAKE(arena, state->constant, clusters);
 }
 
-/* The packed inverse factor of a matrix; returns the sum of the logs of its diagonal. */
-static double
-make_factor(const double *matrix, int d, double *work, double *factor,
-			const clu_interrupt *interrupt)
-{
-	double sum = 0;
-
-	/* the M-step or the decoder has seen to it that this succeeds */
-	(void) clu_whitening_factor(matrix, d, work, &sum, interrupt);
-	clu_factor_pack(work, d, factor);
-	return sum;
-}
-
-/* Likewise for variances: one for each column, or with step 0 one for all. */
+/* Inverse standard deviations; variances are one for each column, or with step 0 one for all. */
 static double
 make_roots(const double *variance, int step, int d, double *root)
 {
@@ -59,19 +46,21 @@ make_roots(const double *variance, int step, int d, double *root)
 	return sum;
 }
 
-/* The factor of a component; with tied, number 0 is that of all. */
-static double
-factor_of_component(const clu_model *model, size_t c, double *work, double *factor,
-					const clu_interrupt *interrupt)
+double
+clu_gmm_factor(const clu_model *model, size_t c, double *factor, const clu_interrupt *interrupt)
 {
 	int	   d = model->d;
 	size_t dims = (size_t) d;
+	double sum = 0;
 
 	switch (model->structure)
 	{
 		case CLU_COV_FULL:
 		case CLU_COV_TIED:
-			return make_factor(model->covariance + c * dims * dims, d, work, factor, interrupt);
+			/* the M-step or the decoder has seen to it that this succeeds */
+			(void) clu_whitening_factor(model->covariance + c * dims * dims, d, factor, &sum,
+										interrupt);
+			return sum;
 		case CLU_COV_DIAG:
 			return make_roots(model->covariance + c * dims, 1, d, factor);
 		case CLU_COV_SPHERICAL:
@@ -104,10 +93,12 @@ make_table(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
 	const clu_fit *fit = work;
 	clu_gmm		  *state = fit->state;
+	double		  *factor = state->factor + item * state->sums.width;
+	double		  *made = state->matrices ? state->member[member].matrix[0] : factor;
 
-	state->log_root[item] =
-		factor_of_component(&fit->model, item, state->member[member].matrix[0],
-							state->factor + item * state->sums.width, interrupt);
+	state->log_root[item] = clu_gmm_factor(&fit->model, item, made, interrupt);
+	if (state->matrices)
+		clu_factor_pack(made, fit->model.d, factor);
 	if (state->sums.pooled)
 		make_white_means(fit, &state->member[member], interrupt);
 }

@@ -175,6 +175,26 @@ fresh_distances(const clu_seeding *at, clu_seed_member *own, const uint32_t *que
 						  at->center + (size_t) at->found * (size_t) s->d, 1, own->distance);
 }
 
+static void
+keep_in_list(const clu_seeding *at, clu_seed_member *own, uint32_t *member, uint32_t point)
+{
+	double cost = at->s->cost[point];
+
+	own->kept_potential += clu_weight(at->points->w, point) * cost;
+	own->kept_farthest = fmax(own->kept_farthest, cost);
+	member[own->kept++] = point;
+}
+
+static void
+move_from_list(const clu_seeding *at, clu_seed_member *own, uint32_t *moved, uint32_t point,
+			   double cost)
+{
+	at->s->cost[point] = cost;
+	moved[own->moved++] = point;
+	own->moved_potential += clu_weight(at->points->w, point) * cost;
+	own->moved_farthest = fmax(own->moved_farthest, cost);
+}
+
 /*
  * Of some points of a list, those that are nearer to the new centre move to where moved points
  * go; the others close their ranks.
@@ -183,9 +203,9 @@ static void
 take_from_list(const clu_seeding *at, clu_seed_member *own, uint32_t *member, size_t count,
 			   double within, uint32_t *moved, const clu_interrupt *interrupt)
 {
-	const clu_seeder *s = at->s;
-	uint32_t		  queue[CLU_LANES];
-	size_t			  read = 0;
+	const double *cost = at->s->cost;
+	uint32_t	  queue[CLU_LANES];
+	size_t		  read = 0;
 
 	own->kept = 0;
 	own->kept_potential = own->kept_farthest = 0;
@@ -194,40 +214,18 @@ take_from_list(const clu_seeding *at, clu_seed_member *own, uint32_t *member, si
 		int queued = 0;
 
 		for (; read < count && queued < CLU_LANES; read++)
-		{
-			uint32_t point = member[read];
-
-			if (s->cost[point] > within)
-				queue[queued++] = point;
+			if (cost[member[read]] > within)
+				queue[queued++] = member[read];
 			else
-			{
-				own->kept_potential += clu_weight(at->points->w, point) * s->cost[point];
-				own->kept_farthest = fmax(own->kept_farthest, s->cost[point]);
-				member[own->kept++] = point;
-			}
-		}
+				keep_in_list(at, own, member, member[read]);
 		if (queued == 0)
 			break;
 		fresh_distances(at, own, queue, queued);
 		for (int lane = 0; lane < queued; lane++)
-		{
-			uint32_t point = queue[lane];
-			double	 w = clu_weight(at->points->w, point);
-
-			if (own->distance[lane] < s->cost[point])
-			{
-				s->cost[point] = own->distance[lane];
-				moved[own->moved++] = point;
-				own->moved_potential += w * s->cost[point];
-				own->moved_farthest = fmax(own->moved_farthest, s->cost[point]);
-			}
+			if (own->distance[lane] < cost[queue[lane]])
+				move_from_list(at, own, moved, queue[lane], own->distance[lane]);
 			else
-			{
-				member[own->kept++] = point;
-				own->kept_potential += w * s->cost[point];
-				own->kept_farthest = fmax(own->kept_farthest, s->cost[point]);
-			}
-		}
+				keep_in_list(at, own, member, queue[lane]);
 		clu_check(interrupt);
 	}
 }
