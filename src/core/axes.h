@@ -7,11 +7,11 @@
  * the shift of the frame.  By Cauchy and Schwarz
  *		x.c <= a(x).a(c) + t(x) t(c),
  * so that |c|^2/2 - a(x).a(c) - t(x) t(c) is not above the score |c|^2/2 - x.c of the filter
- * (assign.h): the same kernel, in m + 1 dimensions instead of d.  A centre whose bound lies above the
- * score of another is not the nearest.  Where the points have structure, clusters or a decaying
+ * (assign.h): the same kernel, in m + 1 dimensions instead of d.  A centre whose bound lies above
+ * the score of another is not the nearest.  Where the points have structure, clusters or a decaying
  * spectrum, one or two centres are left of hundreds (compare Gao and Long, "High-dimensional
- * approximate nearest neighbor search", SIGMOD 2023, where the bound is a statistical one; here it's
- * proven).
+ * approximate nearest neighbor search", SIGMOD 2023, where the bound is a statistical one; here
+ * it's proven).
  *
  * Any axes will do for that; good ones are principal components, which are found in a sample by
  * a few steps of the power method for subspaces.  Nothing of a result depends on them.
@@ -49,8 +49,8 @@ typedef struct clu_axes
 void clu_axes_layout(clu_axes *axes, clu_arena *arena, size_t n, int k, int d);
 
 /*
- * Find axes for the points, about the shift and in the unit of a frame.  panel is scratch for one of the
- * filter.
+ * Find axes for the points, about the shift and in the unit of a frame.  panel is scratch for one
+ * of the filter.
  */
 void clu_axes_find(clu_axes *axes, const clu_points *points, const double *shift, double unit,
 				   float *panel, float *scratch, const clu_interrupt *interrupt);

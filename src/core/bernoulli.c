@@ -333,7 +333,10 @@ clu_bernoulli_iterate(clu_fit *fit)
 
 /* ---- figures of the final model ---- */
 
-/* A run ends with a pass; another one is needed after another run, or when components changed places. */
+/*
+ * A run ends with a pass; another one is needed after another run, or when components changed
+ * places.
+ */
 static void
 finish(clu_fit *fit)
 {

@@ -2,9 +2,10 @@
  * bernoulli.h
  *		What the parts of Bernoulli mixtures share: the E-step over tables, and the state of a fit.
  *
- * Components are the lanes of vectors, padded to kp, the next multiple of eight.  They are cut
- * into chunks of 16 lanes, the last one of 4, 8, 12 or 16, and the columns into nibbles of four.  A table
- * of one chunk is [nibble][pattern of the four bits][lanes]; tables follow one another by chunk.
+ * Components are the lanes of vectors, padded to kp, the next multiple of eight.  They are cut into
+ * chunks of 16 lanes, the last one of 4, 8, 12 or 16, and the columns into nibbles of four.  A
+ * table of one chunk is [nibble][pattern of the four bits][lanes]; tables follow one another by
+ * chunk.
  */
 #ifndef CLU_BERNOULLI_H
 #define CLU_BERNOULLI_H

@@ -81,8 +81,9 @@ typedef struct clu_found
 } clu_found;
 
 /*
- * Look for the median of all values in the bins; there are values.  Position is that of the digits, or CLU_NO_DIGITS where there are none.  by_bits: so will the next pass.
- * weight: of an average value, for guesses.
+ * Look for the median of all values in the bins; there are values.  Position is that of the digits,
+ * or CLU_NO_DIGITS where there are none.  by_bits: so will the next pass.  weight: of an average
+ * value, for guesses.
  */
 clu_found clu_find_median(const clu_bin *bins, int count, int position, bool by_bits,
 						  double weight);

@@ -78,16 +78,16 @@ void clu_coarse_pack(clu_coarse_set *set, const double *center, const clu_frame 
 					 float *scratch, const clu_interrupt *interrupt);
 
 /*
- * Up to 32 of the points that begin at x, whose numbers are first and on, as a panel; missing lanes repeat
- * the first.  Those that are seen for the first time are looked at.  row: d doubles.
+ * Up to 32 of the points that begin at x, whose numbers are first and on, as a panel; missing lanes
+ * repeat the first.  Those that are seen for the first time are looked at.  row: d doubles.
  */
 void clu_coarse_fill(clu_coarse *coarse, const void *x, int width, size_t first,
 					 const uint32_t *point, int n, const clu_frame *frame, double *row,
 					 float *scratch, clu_coarse_panel *panel);
 
 /*
- * The whole numbers of a point or centre: padded to a multiple of 16, and raised as those of points.  scratch
- * is as long.
+ * The whole numbers of a point or centre: padded to a multiple of 16, and raised as those of
+ * points.  scratch is as long.
  */
 void clu_coarse_row(const double *x, int d, const clu_frame *frame, float *scratch, uint8_t *place,
 					clu_grain *grain);

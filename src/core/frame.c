@@ -59,7 +59,10 @@ collect_sum(void *work, size_t item, int member)
 		frame->shift[j] += own->sum[j];
 }
 
-/* Squared distances of a panel of points from the shift, with their weights; returns their number. */
+/*
+ * Squared distances of a panel of points from the shift, with their weights; returns their
+ * number.
+ */
 static int
 deviations_of_panel(const clu_frame *frame, clu_frame_member *own, const clu_block *share,
 					size_t first, clu_dd *deviation)

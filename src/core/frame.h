@@ -9,8 +9,8 @@
 #include "points.h"
 
 /*
- * Shares of the points whose spread is added up side by side: every addition waits for the one before it,
- * but not for those of other shares.
+ * Shares of the points whose spread is added up side by side: every addition waits for the one
+ * before it, but not for those of other shares.
  */
 #define CLU_FRAME_SHARES 4
 

@@ -162,7 +162,10 @@ collect_counts(void *work, size_t item, int member)
 
 const clu_task clu_own_distances_task = {measure_share, collect_counts};
 
-/* Every point's distance from its centre, to seeder.cost, and each cluster's points, to seeder.count. */
+/*
+ * Every point's distance from its centre, to seeder.cost, and each cluster's points, to
+ * seeder.count.
+ */
 static void
 measure_points(clu_fit *fit)
 {

@@ -61,8 +61,8 @@ void clu_hard_begin(clu_fit *fit);
 void clu_hard_reset(clu_fit *fit);
 
 /*
- * Assign a block or a share, and move the points that changed their cluster.  Inline, so that the move is no
- * call through a pointer: in the first pass all points move.
+ * Assign a block or a share, and move the points that changed their cluster.  Inline, so that the
+ * move is no call through a pointer: in the first pass all points move.
  */
 static inline void
 clu_hard_accumulate(clu_fit *fit, const clu_block *block, int member, clu_move_point move)

@@ -9,9 +9,9 @@
  *
  * With many centres and dimensions the filter of the fit comes first (assign.h): scores in single
  * precision about the mean of the centres, of which the best is the label if it leads by more than
- * twice the bound on their errors.  Where the CPU has products of bytes, and there is enough to do, bounds
- * from small integers come before that (coarse.h): of the centres that they leave, the nearest is the
- * label if its distance is less than the others' by more than rounding.
+ * twice the bound on their errors.  Where the CPU has products of bytes, and there is enough to do,
+ * bounds from small integers come before that (coarse.h): of the centres that they leave, the
+ * nearest is the label if its distance is less than the others' by more than rounding.
  */
 #include <float.h>
 #include <math.h>
@@ -38,7 +38,9 @@
 #define WIDEST 0x1p300
 #define NARROWEST 0x1p-300
 
-/* Nor are points that are farther from it than that, squared and in units of the centres' extent. */
+/*
+ * Nor are points that are farther from it than that, squared and in units of the centres' extent.
+ */
 #define FURTHEST 1e30
 
 typedef struct hard_tables
@@ -340,8 +342,8 @@ least_bound(const float *bound, int k)
 }
 
 /*
- * The nearest of the centres whose bounds are not above the score of the nearest so far, if there are few
- * and it's nearer than the others beyond rounding; else -1.
+ * The nearest of the centres whose bounds are not above the score of the nearest so far, if there
+ * are few and it's nearer than the others beyond rounding; else -1.
  */
 static int
 nearest_within_bounds(const hard_tables *tables, const clu_model *model, const double *x,

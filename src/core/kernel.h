@@ -126,18 +126,18 @@ typedef struct clu_kernels
 						 int panels, float *out);
 
 	/*
-	 * The centres whose scores are not above the limit, for each of 32 points: how many, and if that is at most
-	 * most, which in list[lane * most]; and the least of the other scores.  Of longer lists only that they
-	 * are too long is told, and limits are used up for that.
+	 * The centres whose scores are not above the limit, for each of 32 points: how many, and if
+	 * that is at most most, which in list[lane * most]; and the least of the other scores.  Of
+	 * longer lists only that they are too long is told, and limits are used up for that.
 	 */
 	void (*filter_list)(const float *panel, int d, const float *packed, const float *half_norm,
 						int groups, float *limit, int most, float *rest, uint32_t *list,
 						int *count);
 
 	/*
-	 * Bounds of scores from small integers, as coarse.h has them; all NULL where the CPU has no
-	 * dot products of bytes.  First, (x - shift) * unit as floats, padded with zeros to a
-	 * multiple of 16; returns the largest absolute value.  Then multiples of the scale of those, raised;
+	 * Bounds of scores from small integers, as coarse.h has them; all NULL where the CPU has no dot
+	 * products of bytes.  First, (x - shift) * unit as floats, padded with zeros to a multiple of
+	 * 16; returns the largest absolute value.  Then multiples of the scale of those, raised;
 	 * returns the sum of squares of what is left.
 	 */
 	float (*coarse_center)(const double *x, int d, const double *shift, double unit, size_t padded,
@@ -145,8 +145,8 @@ typedef struct clu_kernels
 	double (*coarse_round)(const float *x, size_t padded, float scale, uint8_t *out);
 
 	/*
-	 * The quads of 32 rows of bytes to a panel.  Then what filter_list does, and the centre with the
-	 * least bound, of centres in groups of filter_group.
+	 * The quads of 32 rows of bytes to a panel.  Then what filter_list does, and the centre with
+	 * the least bound, of centres in groups of filter_group.
 	 */
 	void (*coarse_panel)(const uint8_t *const *row, int quads, uint8_t *place);
 	void (*coarse_list)(const clu_coarse_panel *panel, int quads, const clu_coarse_centers *centers,
@@ -219,8 +219,8 @@ typedef struct clu_kernels
 	void (*hamming)(const uint64_t *x, size_t words, size_t n, const uint64_t *row, uint32_t *out);
 
 	/*
-	 * For each of n numbers, how many of them are less.  less has room for a multiple of CLU_COUNTED,
-	 * as x has, with anything but NaN in what is beyond n.
+	 * For each of n numbers, how many of them are less.  less has room for a multiple of
+	 * CLU_COUNTED, as x has, with anything but NaN in what is beyond n.
 	 */
 	void (*count_less)(const double *x, int n, double *less);
 
@@ -281,8 +281,8 @@ typedef struct clu_kernels
 							 double *second);
 
 	/*
-	 * What add_row does, in the digits of wide.h: digit[place * d + j], and a scale for the highest place
-	 * of each column.
+	 * What add_row does, in the digits of wide.h: digit[place * d + j], and a scale for the highest
+	 * place of each column.
 	 */
 	void (*add_digits)(int64_t *digit, const double *x, double weight, const double *scale, int d);
 } clu_kernels;
@@ -301,7 +301,10 @@ void clu_kernel_choose(void);
 bool clu_kernel_can(const char *name);
 bool clu_kernel_force(const char *name);
 
-/* The groups of the filter that so many centres fill, and the centres with those that fill the last. */
+/*
+ * The groups of the filter that so many centres fill, and the centres with those that fill the
+ * last.
+ */
 static inline int
 clu_filter_groups(int k)
 {
@@ -318,7 +321,10 @@ clu_filter_padded(int k)
 size_t clu_packed_size(int k, int d);
 void   clu_pack_centers(const double *centers, int k, int d, double *packed);
 
-/* Where the sum of a column is that add_ones adds to: bit by bit of all bytes, the last ones first. */
+/*
+ * Where the sum of a column is that add_ones adds to: bit by bit of all bytes, the last ones
+ * first.
+ */
 static inline size_t
 clu_ones_place(size_t column)
 {
@@ -344,8 +350,8 @@ clu_greatest_length(double squared)
 }
 
 /*
- * What a score of the filter may be wrong by (assign.h), for a point and centres of these lengths; in the last
- * terms the rounding of the exact distances, and what underflows in a float.
+ * What a score of the filter may be wrong by (assign.h), for a point and centres of these lengths;
+ * in the last terms the rounding of the exact distances, and what underflows in a float.
  */
 static inline double
 clu_filter_error(double gamma, int d, double length, double widest)
@@ -355,8 +361,8 @@ clu_filter_error(double gamma, int d, double length, double widest)
 }
 
 /*
- * The same of an L1 score: so much for each unit of a point's Euclidean length, and so much for all points
- * with centres of this L1 length or less.
+ * The same of an L1 score: so much for each unit of a point's Euclidean length, and so much for all
+ * points with centres of this L1 length or less.
  */
 static inline void
 clu_filter_l1_error(int d, double widest, float *slope, float *fixed)

@@ -10,13 +10,14 @@
  * Where a row belongs to a few of the components, the same is done the other way round for each of
  * these: a column is a list of look-ups.  Over eight rows it has one of 256 patterns, and the sums
  * of the shares of all subsets of eight rows are made beforehand; columns of 8 rows become bytes by
- * a transposition of bits.  A column takes a look-up for eight rows, and a load and a store of its sum for 32.
- * Of a few rows the bits are masks instead: for each column, the row's share or 0 is added to a sum
- * in a register.
+ * a transposition of bits.  A column takes a look-up for eight rows, and a load and a store of its
+ * sum for 32.  Of a few rows the bits are masks instead: for each column, the row's share or 0 is
+ * added to a sum in a register.
  *
  * gather is limited by its loads, two a cycle, and by finding out where to load from; scatter by
- * its stores, one a cycle; add_ones by its loads, of the patterns and of what they point at.  A lane adds what a plain loop over the nibbles would add, in the same
- * order, whatever the vector's length and however many rows go side by side.
+ * its stores, one a cycle; add_ones by its loads, of the patterns and of what they point at.  A
+ * lane adds what a plain loop over the nibbles would add, in the same order, whatever the vector's
+ * length and however many rows go side by side.
  */
 #include "elementary.h"
 #include "points.h"
@@ -168,8 +169,8 @@ scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int 
 /* ---- ones of listed rows ---- */
 
 /*
- * Sums are in an order of their own within the 64 columns of a word: first those of the last bits of all
- * bytes, then those of the bits before them (clu_ones_place).
+ * Sums are in an order of their own within the 64 columns of a word: first those of the last bits
+ * of all bytes, then those of the bits before them (clu_ones_place).
  */
 #define EIGHT 8
 #define LAST_BITS UINT64_C(0x0101010101010101)

@@ -508,8 +508,8 @@ below_mask(double x, double bound, double point, double bound_point)
 }
 
 /*
- * Arrays that don't overlap are told to be so as parameters: of pointers out of a structure compilers
- * don't believe it where types tell them nothing either, as in the server's builds.
+ * Arrays that don't overlap are told to be so as parameters: of pointers out of a structure
+ * compilers don't believe it where types tell them nothing either, as in the server's builds.
  */
 INLINE void
 add_sides(int64_t *restrict hi, int64_t *restrict lo, int64_t *restrict below_hi,

@@ -349,8 +349,8 @@ point_scores(const float *x, int d, const float *packed, const float *half_norm,
 /* ---- lists ---- */
 
 /*
- * List a centre for those lanes whose limit it doesn't exceed.  A lane whose list is too long already
- * has no limit any more.
+ * List a centre for those lanes whose limit it doesn't exceed.  A lane whose list is too long
+ * already has no limit any more.
  */
 INLINE void
 list_center(vf score, int c, float *limit, int most, float *rest, uint32_t *list, int *count)

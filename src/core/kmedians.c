@@ -3,12 +3,12 @@
  *		K-medians: the sum of L1 distances to the centre of the cluster, minimised.
  *
  * The objective is sum_i w_i sum_j |x_ij - c_j|, with c the centre of the cluster of point i.  For
- * given clusters it falls apart into one problem per cluster and column, minimise
- * f(c) = sum w_i |x_i - c|.  f is convex, and where c is none of the x its slope is the weight
- * below c less the weight above it.  So the minimum is where neither side has more than half of the weight,
- * at the weighted median; where the halves balance exactly the slope is 0 all the way to the next
- * value, and the midpoint is taken.  For given centres each point goes to the one nearest in L1.
- * Neither step can raise the objective (Bradley, Mangasarian and Street, "Clustering via concave
+ * given clusters it falls apart into one problem per cluster and column, minimise f(c) = sum w_i
+ * |x_i - c|.  f is convex, and where c is none of the x its slope is the weight below c less the
+ * weight above it.  So the minimum is where neither side has more than half of the weight, at the
+ * weighted median; where the halves balance exactly the slope is 0 all the way to the next value,
+ * and the midpoint is taken.  For given centres each point goes to the one nearest in L1.  Neither
+ * step can raise the objective (Bradley, Mangasarian and Street, "Clustering via concave
  * minimization", NIPS 1996), and they alternate until no point changes its cluster.
  *
  * Both steps are exact: the labels are those of double precision arithmetic without shortcuts

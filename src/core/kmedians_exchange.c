@@ -11,9 +11,9 @@
  * Those two are found by a few iterations of 2-medians in a sample of the cluster, whose columns
  * are ranked once, as in medians.h; the gain is then taken over all of its points.
  *
- * Where the points of a cluster that is taken away would go to one that is split at the same time, the
- * bounds don't add up.  So the promise of a set of exchanges is confirmed by one more pass, before
- * it is believed.
+ * Where the points of a cluster that is taken away would go to one that is split at the same time,
+ * the bounds don't add up.  So the promise of a set of exchanges is confirmed by one more pass,
+ * before it is believed.
  */
 #include "kmedians.h"
 

@@ -16,25 +16,25 @@
  *		sided	the sum of weight * x over those that don't, less the same over those that do.
  * A point that joins or leaves changes both by a comparison and an addition.  The new median is
  * found by walking from the bound, up or down in the order of the column, until half the weight is
- * passed: as far as the median moved, and not at all for a cluster that nobody joined or left.  A walk that
- * comes to a piece which isn't sorted ends there, and begins again when it is.  When many
- * points move, or the walks get long, the columns are scanned again, which sets the bounds to the ends of pieces,
- * not far from the medians; and where bounds cross many points the
- * sums are added up again.  All ways find the same points and sums, since these are exact.
+ * passed: as far as the median moved, and not at all for a cluster that nobody joined or left.  A
+ * walk that comes to a piece which isn't sorted ends there, and begins again when it is.  When many
+ * points move, or the walks get long, the columns are scanned again, which sets the bounds to the
+ * ends of pieces, not far from the medians; and where bounds cross many points the sums are added
+ * up again.  All ways find the same points and sums, since these are exact.
  *
  * The sums also know the cost.  About the bound's own value v, which minimises it,
  *		sum w |x - v|  =  sided - v (W - 2 below),
  * whose cancellation 106-bit arithmetic on exact sums has room for: the objective is to be had
  * without looking at the points again.
  *
- * The members of a team add to sums of their own, which are brought together before a refit; columns are
- * scanned, and bounds walked, by one member each.
+ * The members of a team add to sums of their own, which are brought together before a refit;
+ * columns are scanned, and bounds walked, by one member each.
  *
- * Labels of points in the order of a column lie anywhere in memory.  So of each the lowest byte is kept
- * apart, which mostly tells enough, and of which four times as many fit into a cache.
+ * Labels of points in the order of a column lie anywhere in memory.  So of each the lowest byte is
+ * kept apart, which mostly tells enough, and of which four times as many fit into a cache.
  *
- * Memory: 4 n d + n bytes for the order and the labels, 16 n for weights other than 1, 61 k d for bounds and sums, and
- * 32 k d for those of every other member of the team.
+ * Memory: 4 n d + n bytes for the order and the labels, 16 n for weights other than 1, 61 k d for
+ * bounds and sums, and 32 k d for those of every other member of the team.
  */
 #ifndef CLU_MEDIANS_H
 #define CLU_MEDIANS_H
@@ -128,8 +128,8 @@ void clu_medians_collect(clu_medians *medians);
 bool clu_medians_empty(const clu_medians *medians, int c);
 
 /*
- * Set the centres to the medians of the clusters' points, which label names once more; returns the sum of
- * all costs.  All is collected, and no cluster may be empty.
+ * Set the centres to the medians of the clusters' points, which label names once more; returns the
+ * sum of all costs.  All is collected, and no cluster may be empty.
  */
 clu_dd clu_medians_refit(clu_medians *medians, const uint32_t *label, double *center, double *size,
 						 clu_team *team, const clu_interrupt *interrupt);

@@ -105,7 +105,10 @@ is_own(const walker *w, size_t rank)
 	return is_of(w->m, w->order[rank], w->c);
 }
 
-/* Cross a piece that isn't sorted, as far as that does not matter: where none of its points are the bound. */
+/*
+ * Cross a piece that isn't sorted, as far as that does not matter: where none of its points are
+ * the bound.
+ */
 static bool
 cross_piece(walker *w)
 {
@@ -240,8 +243,8 @@ store_bound(walker *w)
 }
 
 /*
- * Move a bound to where the median is now, and note the median; false, somewhere on the way, where a
- * piece has to be sorted first.
+ * Move a bound to where the median is now, and note the median; false, somewhere on the way, where
+ * a piece has to be sorted first.
  */
 static bool
 walk(clu_medians *m, uint32_t c, int column, size_t *settled, size_t *steps,

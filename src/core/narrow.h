@@ -2,11 +2,11 @@
  * narrow.h
  *		Leaving few of many centres: bounds of scores that are cheaper than scores.
  *
- * With many dimensions a distance is dear, and hardly any of them is needed.  A centre can't be
- * the nearest where a bound that its score is not below lies above the score of another: of the centre that
- * the point had before, say.  Such bounds come of small integers (coarse.h) where the CPU has fast
- * products of them, and else of a few axes (axes.h).  For the centres that are left, distances are
- * computed in double precision; where too many are, the filter looks at all of them.
+ * With many dimensions a distance is dear, and hardly any of them is needed.  A centre can't be the
+ * nearest where a bound that its score is not below lies above the score of another: of the centre
+ * that the point had before, say.  Such bounds come of small integers (coarse.h) where the CPU has
+ * fast products of them, and else of a few axes (axes.h).  For the centres that are left, distances
+ * are computed in double precision; where too many are, the filter looks at all of them.
  */
 #ifndef CLU_NARROW_H
 #define CLU_NARROW_H
@@ -66,8 +66,9 @@ clu_is_coarse(const clu_narrow *narrow)
 }
 
 /*
- * Above which bound a centre isn't nearer to a point than that squared distance.  norm is the point's, squared,
- * in units of the frame, and not more than it is; error is what the bound may be wrong by.
+ * Above which bound a centre isn't nearer to a point than that squared distance.  norm is the
+ * point's, squared, in units of the frame, and not more than it is; error is what the bound may be
+ * wrong by.
  */
 static inline float
 clu_bound_limit(double distance, double unit, double norm, double error)

@@ -41,7 +41,10 @@ clu_settle(clu_pass *p, uint32_t point, uint32_t label, float gap)
 	p->label[point] = label;
 }
 
-/* The gap between two exact distances, as in kernel.h; where there is one centre, all there can be. */
+/*
+ * The gap between two exact distances, as in kernel.h; where there is one centre, all there can
+ * be.
+ */
 float clu_gap_between(const clu_assigner *a, double least, double second);
 
 /* Settle a point by all distances, or up to 32 points by the filter. */

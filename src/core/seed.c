@@ -149,8 +149,8 @@ make_room(clu_seeding *at, const double *center)
 }
 
 /*
- * What the new centre costs the queued points.  As a candidate it may have been asked already; points that
- * weren't are nearer to their own centres.
+ * What the new centre costs the queued points.  As a candidate it may have been asked already;
+ * points that weren't are nearer to their own centres.
  */
 static void
 fresh_distances(const clu_seeding *at, clu_seed_member *own, const uint32_t *queue, int n)
@@ -231,9 +231,9 @@ take_from_list(const clu_seeding *at, clu_seed_member *own, uint32_t *member, si
 }
 
 /*
- * Lists that begin in the share are brought up to date, as far as they lie in it; what is left of the one
- * that began earlier waits for its turn, and so do the points that moved: behind all lists, where they can
- * lie at most.
+ * Lists that begin in the share are brought up to date, as far as they lie in it; what is left of
+ * the one that began earlier waits for its turn, and so do the points that moved: behind all lists,
+ * where they can lie at most.
  */
 static void
 take_from_share(void *work, size_t item, int member, const clu_interrupt *interrupt)

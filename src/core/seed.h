@@ -13,9 +13,10 @@
  * K-Means||", IJCAI 2021).  The choice is the same as without; the work falls from
  * n * k * candidates distances to little more than n * log k of them.
  *
- * Where points have many columns that rules out little: all are about equally far from one another.  Then
- * bounds from small integers (coarse.h) tell which points a candidate may be nearer to than their centres
- * are, and only those are read.  The others would gain nothing, so that sums don't change by a bit.
+ * Where points have many columns that rules out little: all are about equally far from one another.
+ * Then bounds from small integers (coarse.h) tell which points a candidate may be nearer to than
+ * their centres are, and only those are read.  The others would gain nothing, so that sums don't
+ * change by a bit.
  *
  * The lists, laid end to end, are cut into shares of equally many points for the members of a
  * team.  Sums are those of the shares, added up in turn, with a team or without.

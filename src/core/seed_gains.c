@@ -224,8 +224,8 @@ collect_gains(void *work, size_t item, int member)
 const clu_task clu_gains_task = {gains_from_share, collect_gains};
 
 /*
- * Whether bounds are worth their while, by the last look at candidates: where few points gained, and, if there
- * were bounds, they have told.
+ * Whether bounds are worth their while, by the last look at candidates: where few points gained,
+ * and, if there were bounds, they have told.
  */
 static bool
 bounds_pay(const clu_seeding *at)

@@ -59,7 +59,9 @@ size_t clu_sketch_size(int d, int width, uint32_t most);
 /* A sketch of no rows.  With d and most 0 it can only count rows that are skipped. */
 void clu_sketch_clear(void *sketch, int d, int width, uint32_t most, int64_t seed);
 
-/* Whether bytes are a sketch.  The quick form is for every row: it checks what memory depends on. */
+/*
+ * Whether bytes are a sketch.  The quick form is for every row: it checks what memory depends on.
+ */
 clu_status clu_sketch_check(const void *sketch, size_t length, bool quick, clu_error *error);
 
 /* Whether two sketches may be merged. */

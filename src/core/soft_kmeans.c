@@ -10,11 +10,11 @@
  * which is the objective; for large beta it's the sum of squared distances, and the algorithm is
  * K-means.
  *
- * Traps: the least squared distance is taken out before exp, or all terms underflow far out.
- * Sums run about the current centre, in a fixed order, per share of the points and then over
- * shares in double-double, so that an offset of the data costs no digits.  A fixed point of floating point numbers
- * may wobble in the last bits for ever: the run is at its end when no centre moves by more than
- * that.
+ * Traps: the least squared distance is taken out before exp, or all terms underflow far out.  Sums
+ * run about the current centre, in a fixed order, per share of the points and then over shares in
+ * double-double, so that an offset of the data costs no digits.  A fixed point of floating point
+ * numbers may wobble in the last bits for ever: the run is at its end when no centre moves by more
+ * than that.
  */
 #include <float.h>
 #include <math.h>

@@ -2,10 +2,10 @@
  * step_farthest.h
  *		The rows of a step that are farthest from their centres, for clusters that have none.
  *
- * A list of at most CLU_MOST_FARTHEST distinct rows, with their weights, the farthest first and equally far ones
- * in the order of their values.  Once a row has fallen off the list, or was never on it, rows equal
- * to it can't come back: those before it stay before it.  So the weights are complete, and lists
- * of shards merge to the list of the whole.
+ * A list of at most CLU_MOST_FARTHEST distinct rows, with their weights, the farthest first and
+ * equally far ones in the order of their values.  Once a row has fallen off the list, or was never
+ * on it, rows equal to it can't come back: those before it stay before it.  So the weights are
+ * complete, and lists of shards merge to the list of the whole.
  */
 #ifndef CLU_STEP_FARTHEST_H
 #define CLU_STEP_FARTHEST_H

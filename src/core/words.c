@@ -91,7 +91,10 @@ choose_splitters(clu_word_list *words, size_t n, const clu_interrupt *interrupt)
 		words->parting->splitter[piece] = (uint32_t) (sorted[(piece + 1) * SAMPLES] >> 32);
 }
 
-/* The number of splitters that are not above the word; without branches, none of which could be foreseen. */
+/*
+ * The number of splitters that are not above the word; without branches, none of which could be
+ * foreseen.
+ */
 static inline size_t
 piece_of(const clu_parting *parting, uint64_t word)
 {

@@ -133,7 +133,9 @@ iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 	}
 }
 
-/* Number the clusters of a fit from k.  A hard model is measured again, for rows between centres. */
+/*
+ * Number the clusters of a fit from k.  A hard model is measured again, for rows between centres.
+ */
 static clu_model *
 renumber(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 {

@@ -121,8 +121,9 @@ extern clu_pg_cached *clu_pg_step_model(FunctionCallInfo fcinfo, int argument);
 extern clu_step *clu_pg_step_new(const clu_model *model, Size length);
 
 /*
- * The model that a state leads to, in the current context, and how that went; parts of it may lie in
- * the memory of the step.  NULL for a state of no rows.  Measuring: the model that it came from, with the figures of the rows.
+ * The model that a state leads to, in the current context, and how that went; parts of it may lie
+ * in the memory of the step.  NULL for a state of no rows.  Measuring: the model that it came from,
+ * with the figures of the rows.
  */
 extern clu_model *clu_pg_step_refit(Datum state, bool measuring, clu_step *done);
 

@@ -6,8 +6,8 @@
  * multiplications and additions) in vectors as long as the kernels', two operations each.  A
  * kernel's operations are those that its task needs, whatever it really executes: 2 d for a
  * distance to a centre, d (d + 1) for a Mahalanobis distance or a row of second moments, 4 d where
- * covariances are diagonal, one for each sum that a look-up adds to.  Bounds from small integers are
- * set against the same peak, so that they may reach more than all of it.
+ * covariances are diagonal, one for each sum that a look-up adds to.  Bounds from small integers
+ * are set against the same peak, so that they may reach more than all of it.
  *
  * A line is: kernel, shape, instruction set, precision, GFLOP/s, GFLOP/s of the peak.  Each figure
  * is the best of many short runs; peak and kernel take turns, so that a slow moment hits both.

@@ -43,7 +43,9 @@ exercise_copy(const void *bytes, size_t size)
 
 /* ---- repairs ---- */
 
-/* The hashes of a model, made to match: in one piece, rather than as the code under test does it. */
+/*
+ * The hashes of a model, made to match: in one piece, rather than as the code under test does it.
+ */
 static inline void
 exercise_repair(uint8_t *model, size_t length)
 {

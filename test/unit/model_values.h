@@ -166,7 +166,9 @@ drop_model(clu_model *model)
 	free(model->brackets.row);
 }
 
-/* Number n of all kinds of models there are: 16 and 17 are soft K-means, 18 and 19 have brackets. */
+/*
+ * Number n of all kinds of models there are: 16 and 17 are soft K-means, 18 and 19 have brackets.
+ */
 #define KINDS 20
 
 static clu_model

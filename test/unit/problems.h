@@ -2,8 +2,8 @@
  * problems.h
  *		Random fits of all algorithms and options: data of many kinds, each the same for its number.
  *
- * CLUSTERING_TEST_LONG=1 tries many times as many; CLUSTERING_TEST_CASE=N only number N, which is what a
- * failure names.
+ * CLUSTERING_TEST_LONG=1 tries many times as many; CLUSTERING_TEST_CASE=N only number N, which is
+ * what a failure names.
  */
 #ifndef PROBLEMS_H
 #define PROBLEMS_H

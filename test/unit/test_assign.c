@@ -95,7 +95,8 @@ kernel_agrees(clu_metric metric, int d, int k, int width)
 }
 
 /*
- * Lists of centres: whose scores, as the kernel has them, are not above the limit; and one distance.
+ * Lists of centres: whose scores, as the kernel has them, are not above the limit; and one
+ * distance.
  */
 static bool
 lists_agree(int d, int k)
@@ -824,7 +825,10 @@ test_long_runs(void)
 	ok(good, "150 iterations of steps of all kinds, which add up");
 }
 
-/* So far that gaps are forgotten, when all has been calm for a while, and elsewhere near the points again. */
+/*
+ * So far that gaps are forgotten, when all has been calm for a while, and elsewhere near the
+ * points again.
+ */
 static void
 test_leaps(void)
 {

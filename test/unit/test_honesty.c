@@ -2,9 +2,9 @@
  * test_honesty.c
  *		What every fit of every algorithm promises, over random data of many kinds.
  *
- * Objectives only get better, figures are those of the parameters, and a change of the data that says the
- * same in other words (another order, weights for repeated rows, other units, another origin,
- * columns in another order) says the same in the model.
+ * Objectives only get better, figures are those of the parameters, and a change of the data that
+ * says the same in other words (another order, weights for repeated rows, other units, another
+ * origin, columns in another order) says the same in the model.
  */
 #include "problems.h"
 
@@ -494,7 +494,10 @@ try_units(uint64_t number, int *different, int *by_weight)
 static void
 test_units(void)
 {
-	/* several starts, and units that are most of the likelihood: which start won was left to rounding */
+	/*
+	 * several starts, and units that are most of the likelihood: which start won was left to
+	 * rounding
+	 */
 	static const uint64_t once_failed[] = {2093, 9870, 14514};
 	uint64_t			  cases = number_of_cases(700, 30000);
 	int					  different = 0, by_weight = 0;
@@ -532,8 +535,8 @@ probabilities_of(const clu_model *m, const clu_rows *rows)
 }
 
 /*
- * Whether all rows have the same label.  Components and soft centres may coincide: then it's left to
- * rounding which of them is first.
+ * Whether all rows have the same label.  Components and soft centres may coincide: then it's left
+ * to rounding which of them is first.
  */
 static bool
 same_labels(const clu_model *a, const clu_rows *rows, const clu_model *b, const clu_rows *moved)
@@ -559,9 +562,10 @@ same_labels(const clu_model *a, const clu_rows *rows, const clu_model *b, const 
 }
 
 /*
- * Data for which the claim is true are those that bear the offset: at 2^27 a double is a multiple of 2^-25.
- * Others lose digits before a fit sees them.  Nor may two centres be equally far from a point, to within the
- * rounding of a centre out there, as happens with whole numbers: medians of those are exact, means not.
+ * Data for which the claim is true are those that bear the offset: at 2^27 a double is a multiple
+ * of 2^-25.  Others lose digits before a fit sees them.  Nor may two centres be equally far from a
+ * point, to within the rounding of a centre out there, as happens with whole numbers: medians of
+ * those are exact, means not.
  */
 static clu_rows
 rows_on_grid(const problem *p)
@@ -741,9 +745,10 @@ same_when_permuted(const problem *p)
 }
 
 /*
- * From k, the canonical order of the rows, and with it what is drawn at random, depends on the order of the
- * columns.  From the same start, K-means and K-medians are the same to the last bit as long as no point is
- * equally far from two centres, to within the rounding of a sum; the others but for rounding.
+ * From k, the canonical order of the rows, and with it what is drawn at random, depends on the
+ * order of the columns.  From the same start, K-means and K-medians are the same to the last bit as
+ * long as no point is equally far from two centres, to within the rounding of a sum; the others but
+ * for rounding.
  */
 static void
 test_columns(void)

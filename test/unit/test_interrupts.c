@@ -2,8 +2,8 @@
  * test_interrupts.c
  *		Fits of every algorithm ask for interrupts often enough, and may be left by a jump at any of them.
  *
- * Time is that of the CPU, so that other work on the machine doesn't count.  CLUSTERING_TEST_LONG=1 tries
- * sizes at which a pass over the parameters alone takes long, and more jumps.
+ * Time is that of the CPU, so that other work on the machine doesn't count.  CLUSTERING_TEST_LONG=1
+ * tries sizes at which a pass over the parameters alone takes long, and more jumps.
  */
 #include "problems.h"
 

@@ -72,7 +72,10 @@ check_tolerance(const char *name, int k, double best, const char *init)
 	free_rows(&rows);
 }
 
-/* Exchanges that gain for sure belong to the run that they are made in, with a tolerance as without. */
+/*
+ * Exchanges that gain for sure belong to the run that they are made in, with a tolerance as
+ * without.
+ */
 static void
 check_sure_exchanges(const char *name, int k, double best, double tol)
 {

@@ -483,8 +483,8 @@ test_distinct(void)
 /* ---- bounds ---- */
 
 /*
- * Rows of a shape that has bounds, where the kernels have them; some of them the same.  Where one is far
- * out, or all lie in few narrow clusters, bounds tell little.
+ * Rows of a shape that has bounds, where the kernels have them; some of them the same.  Where one
+ * is far out, or all lie in few narrow clusters, bounds tell little.
  */
 static clu_rows
 wide_rows(int kind, int width, bool weighted)
