@@ -88,10 +88,6 @@ vd_max_eight(const vd *v)
 	return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-/* Four lanes are a whole vector. */
-#define vd_load_four(p) vd_load(p)
-#define vd_store_four(p, v) vd_store((p), (v))
-
 #include "kernel_body.h"
 
 #ifdef __clang__

@@ -144,10 +144,6 @@ vd_max_eight(const vd *v)
 	return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-/* The first four lanes; the others are 0. */
-#define vd_load_four(p) _mm512_maskz_loadu_pd(15, (p))
-#define vd_store_four(p, v) _mm512_mask_storeu_pd((p), 15, (v))
-
 #include "kernel_body.h"
 
 #ifdef __clang__

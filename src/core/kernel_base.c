@@ -136,10 +136,6 @@ vd_max_eight(const vd *v)
 	return two[0] > two[1] ? two[0] : two[1];
 }
 
-/* Four lanes are whole vectors. */
-#define vd_load_four(p) vd_load(p)
-#define vd_store_four(p, v) vd_store((p), (v))
-
 #include "kernel_body.h"
 
 static bool

@@ -34,25 +34,18 @@ first_entry(uint64_t word, const int lanes)
 	return lanes == 12 ? 3 * entry : entry;
 }
 
-/* Vectors of lanes: the last may be of four. */
-#define VECTORS(lanes) (((lanes) + VD_LANES - 1) / VD_LANES)
+/*
+ * Of the lanes some are taken as whole vectors (wide says how many), and what is left four by four.
+ * For gather that's all of them where vectors of eight don't come out even: they would often lie
+ * across two lines of the cache.  For scatter, whose stores are what counts, it's as few as can be.
+ */
+typedef double vd_four
+	__attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
 
-INLINE vd
-load_lanes(const double *p, int v, const int lanes)
-{
-	p += v * VD_LANES;
-	return lanes - v * VD_LANES < VD_LANES ? vd_load_four(p) : vd_load(p);
-}
-
-INLINE void
-store_lanes(double *p, int v, const int lanes, vd value)
-{
-	p += v * VD_LANES;
-	if (lanes - v * VD_LANES < VD_LANES)
-		vd_store_four(p, value);
-	else
-		vd_store(p, value);
-}
+#define FOUR(p) (*(vd_four *) (p))
+#define FOURS(lanes, wide) (((lanes) - (wide) *VD_LANES) / 4)
+#define MOST_LANES 16
+#define MOST_FOURS 3
 
 /*
  * A row's sums are chains of additions, each waiting for the last.  So some rows go side by side:
@@ -60,55 +53,89 @@ store_lanes(double *p, int v, const int lanes, vd value)
  * registers.
  */
 #define CHAINS 8
-#define SIDE_BY_SIDE(lanes) (CHAINS / VECTORS(lanes))
+
+/* Sums of a row, as vectors. */
+typedef struct row_sums
+{
+	vd		whole[MOST_LANES / VD_LANES];
+	vd_four four[MOST_FOURS];
+} row_sums;
+
+/* Lanes and wide are constants. */
+INLINE void
+load_sums(row_sums *sums, const double *from, const int lanes, const int wide)
+{
+#pragma GCC unroll 8
+	for (int v = 0; v < wide; v++)
+		sums->whole[v] = vd_load(from + v * VD_LANES);
+#pragma GCC unroll 4
+	for (int v = 0; v < FOURS(lanes, wide); v++)
+		sums->four[v] = FOUR(from + wide * VD_LANES + v * 4);
+}
+
+INLINE void
+add_entry(row_sums *sums, const row_sums *before, const double *entry, const int lanes,
+		  const int wide)
+{
+#pragma GCC unroll 8
+	for (int v = 0; v < wide; v++)
+		sums->whole[v] = vd_add(before->whole[v], vd_load(entry + v * VD_LANES));
+#pragma GCC unroll 4
+	for (int v = 0; v < FOURS(lanes, wide); v++)
+		sums->four[v] = before->four[v] + FOUR(entry + wide * VD_LANES + v * 4);
+}
+
+INLINE void
+store_sums(const row_sums *sums, double *to, const int lanes, const int wide)
+{
+#pragma GCC unroll 8
+	for (int v = 0; v < wide; v++)
+		vd_store(to + v * VD_LANES, sums->whole[v]);
+#pragma GCC unroll 4
+	for (int v = 0; v < FOURS(lanes, wide); v++)
+		FOUR(to + wide * VD_LANES + v * 4) = sums->four[v];
+}
 
 /* Rows and lanes are constants. */
 INLINE void
 gather_few(const uint64_t *x, size_t words, const double *table, int nibbles, const int lanes,
-		   const int rows, double *out, int kp)
+		   const int wide, const int rows, double *out, int kp)
 {
 	uint64_t word[CHAINS];
-	vd		 sum[CHAINS][VECTORS(16)];
+	row_sums sums[CHAINS];
 
 #pragma GCC unroll 8
 	for (int i = 0; i < rows; i++)
 	{
 		word[i] = x[(size_t) i * words];
-#pragma GCC unroll 8
-		for (int v = 0; v < VECTORS(lanes); v++)
-			sum[i][v] = load_lanes(out + (size_t) i * (size_t) kp, v, lanes);
+		load_sums(&sums[i], out + (size_t) i * (size_t) kp, lanes, wide);
 	}
 #pragma GCC unroll 2
 	for (int nibble = 0; nibble < nibbles; nibble++, table += PATTERNS * lanes)
 #pragma GCC unroll 8
 		for (int i = 0; i < rows; i++)
 		{
-			const double *entry = table + first_entry(word[i], lanes);
-
+			add_entry(&sums[i], &sums[i], table + first_entry(word[i], lanes), lanes, wide);
 			word[i] <<= 4;
-#pragma GCC unroll 8
-			for (int v = 0; v < VECTORS(lanes); v++)
-				sum[i][v] = vd_add(sum[i][v], load_lanes(entry, v, lanes));
 		}
 #pragma GCC unroll 8
 	for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-		for (int v = 0; v < VECTORS(lanes); v++)
-			store_lanes(out + (size_t) i * (size_t) kp, v, lanes, sum[i][v]);
+		store_sums(&sums[i], out + (size_t) i * (size_t) kp, lanes, wide);
 }
 
 INLINE void
 gather_rows(const uint64_t *x, size_t words, int n, const double *table, int nibbles,
 			const int lanes, double *out, int kp)
 {
-	const int rows = SIDE_BY_SIDE(lanes);
+	const int wide = lanes % VD_LANES == 0 ? lanes / VD_LANES : 0;
+	const int rows = CHAINS / (wide + FOURS(lanes, wide));
 	int		  i = 0;
 
 	for (; i + rows <= n; i += rows)
-		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, rows,
+		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, wide, rows,
 				   out + (size_t) i * (size_t) kp, kp);
 	for (; i < n; i++)
-		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, 1,
+		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, wide, 1,
 				   out + (size_t) i * (size_t) kp, kp);
 }
 
@@ -131,23 +158,23 @@ INLINE void
 scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles, const int lanes,
 			 const double *from, int kp)
 {
+	const int wide = lanes / VD_LANES;
+
 	for (int i = 0; i < n; i++, from += kp)
 	{
 		uint64_t word = x[(size_t) i * words];
 		double	*entries = table;
-		vd		 value[VECTORS(16)];
+		row_sums share;
 
-#pragma GCC unroll 8
-		for (int v = 0; v < VECTORS(lanes); v++)
-			value[v] = load_lanes(from, v, lanes);
+		load_sums(&share, from, lanes, wide);
 		for (int nibble = 0; nibble < nibbles; nibble++, entries += PATTERNS * lanes)
 		{
-			double *entry = entries + first_entry(word, lanes);
+			double	*entry = entries + first_entry(word, lanes);
+			row_sums sums;
 
 			word <<= 4;
-#pragma GCC unroll 8
-			for (int v = 0; v < VECTORS(lanes); v++)
-				store_lanes(entry, v, lanes, vd_add(load_lanes(entry, v, lanes), value[v]));
+			add_entry(&sums, &share, entry, lanes, wide);
+			store_sums(&sums, entry, lanes, wide);
 		}
 	}
 }
@@ -328,7 +355,11 @@ add_ones_by_tables(const uint64_t *x, size_t words, const uint32_t *row, const d
 			for (int bit = 0; bit < EIGHT; bit++, sum += EIGHT)
 			{
 				for (int t = 0; t < tables; t++)
+				{
 					now[t] = pattern[t][bit][w];
+					/* as a lane of a vector, each look-up would have to fetch it from there */
+					__asm__("" : "+r"(now[t]));
+				}
 #pragma GCC unroll 8
 				for (int byte = 0; byte < EIGHT; byte++)
 				{
