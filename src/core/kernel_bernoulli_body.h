@@ -274,17 +274,16 @@ sum_subsets(const double *share, double *restrict table)
 			table[(1 << i) + v] = table[v] + share[i];
 }
 
+typedef uint64_t vd_words __attribute__((vector_size(ABREAST * sizeof(uint64_t))));
+
 /* The bits of a that the mask lets through when shifted go to b, and those of b to their places. */
 INLINE void
-exchange_bits(uint64_t *restrict a, uint64_t *restrict b, const int shift, const uint64_t mask)
+exchange_bits(vd_words *a, vd_words *b, const int shift, const uint64_t mask)
 {
-	for (int w = 0; w < ABREAST; w++)
-	{
-		uint64_t differ = ((a[w] >> shift) ^ b[w]) & mask;
+	vd_words differ = ((*a >> shift) ^ *b) & mask;
 
-		b[w] ^= differ;
-		a[w] ^= differ << shift;
-	}
+	*b ^= differ;
+	*a ^= differ << shift;
 }
 
 /*
@@ -293,25 +292,37 @@ exchange_bits(uint64_t *restrict a, uint64_t *restrict b, const int shift, const
  * i is that of row i; the last columns of all bytes come first.
  */
 INLINE void
-patterns_of_eight(const uint64_t *x, size_t words, const uint32_t *row, int abreast,
-				  uint64_t (*a)[ABREAST])
+patterns_of_eight(const uint64_t *x, size_t words, const uint32_t *row, size_t abreast,
+				  uint64_t (*pattern)[ABREAST])
 {
+	vd_words a[EIGHT];
+
+#pragma GCC unroll 8
 	for (int i = 0; i < EIGHT; i++)
+	{
+		uint64_t part[ABREAST] = {0};
+
 		if (abreast == ABREAST)
-			memcpy(a[i], x + row[i] * words, sizeof(a[i]));
+			memcpy(&a[i], x + row[i] * words, sizeof(a[i]));
 		else
-			for (int w = 0; w < ABREAST; w++)
-				a[i][w] = w < abreast ? x[row[i] * words + (size_t) w] : 0;
+		{
+			memcpy(part, x + row[i] * words, abreast * sizeof(*part));
+			memcpy(&a[i], part, sizeof(a[i]));
+		}
+	}
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		exchange_bits(a[i], a[i + 4], 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
+		exchange_bits(&a[i], &a[i + 4], 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		exchange_bits(a[i / 2 * 4 + i % 2], a[i / 2 * 4 + i % 2 + 2], 2,
+		exchange_bits(&a[i / 2 * 4 + i % 2], &a[i / 2 * 4 + i % 2 + 2], 2,
 					  UINT64_C(0x3333333333333333));
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		exchange_bits(a[2 * i], a[2 * i + 1], 1, UINT64_C(0x5555555555555555));
+		exchange_bits(&a[2 * i], &a[2 * i + 1], 1, UINT64_C(0x5555555555555555));
+#pragma GCC unroll 8
+	for (int i = 0; i < EIGHT; i++)
+		memcpy(pattern[i], &a[i], sizeof(a[i]));
 }
 
 /* Tables is a constant. */
@@ -347,11 +358,11 @@ add_ones_by_tables(const uint64_t *x, size_t words, const uint32_t *row, const d
 	sum[words * CLU_WORD_BITS] += look_up(table, tables, now);
 	for (size_t first = 0; first < words; first += ABREAST)
 	{
-		int abreast = (int) CLU_MIN(words - first, ABREAST);
+		size_t abreast = CLU_MIN(words - first, ABREAST);
 
 		for (int t = 0; t < tables; t++)
 			patterns_of_eight(x + first, words, list + t * EIGHT, abreast, pattern[t]);
-		for (int w = 0; w < abreast; w++)
+		for (size_t w = 0; w < abreast; w++)
 			for (int bit = 0; bit < EIGHT; bit++, sum += EIGHT)
 			{
 				for (int t = 0; t < tables; t++)
