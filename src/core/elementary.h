@@ -71,24 +71,24 @@ clu_select(uint64_t mask, uint64_t then, uint64_t otherwise)
 	return (then & mask) | (otherwise & ~mask);
 }
 
-/* Parts of the series of exp, for numbers or vectors; coefficients of r^2, r^6 and r^10 and on. */
-#define CLU_EXP_LOW(r, r2)                \
-	((0.5 + 0x1.555555555555bp-3 * (r)) + \
-	 (0x1.5555555555503p-5 + 0x1.111111110ec65p-7 * (r)) * (r2))
-#define CLU_EXP_MIDDLE(r, r2)                                \
-	((0x1.6c16c16c30426p-10 + 0x1.a01a01b37b3a3p-13 * (r)) + \
-	 (0x1.a01a0136a55e8p-16 + 0x1.71ddf0286b6a5p-19 * (r)) * (r2))
-#define CLU_EXP_HIGH(r, r2) \
-	((0x1.27e5b42764f24p-22 + 0x1.af6bda6320e58p-26 * (r)) + 0x1.1e3d486527376p-29 * (r2))
+/* Coefficients of (exp(r) - 1 - r) / r^2, from the constant on. */
+#define CLU_EXP_SERIES                                                                            \
+	0.5, 0x1.555555555555bp-3, 0x1.5555555555503p-5, 0x1.111111110ec65p-7, 0x1.6c16c16c30426p-10, \
+		0x1.a01a01b37b3a3p-13, 0x1.a01a0136a55e8p-16, 0x1.71ddf0286b6a5p-19,                      \
+		0x1.27e5b42764f24p-22, 0x1.af6bda6320e58p-26, 0x1.1e3d486527376p-29
 
 /* exp(r) - 1 - r for |r| <= ln(2)/2, off by less than 2^-60 in exact arithmetic */
 static inline double
 clu_exp_tail(double r)
 {
-	double r2 = r * r;
-	double r4 = r2 * r2;
+	static const double c[] = {CLU_EXP_SERIES};
+	double				r2 = r * r;
+	double				r4 = r2 * r2;
+	double				low = (c[0] + c[1] * r) + (c[2] + c[3] * r) * r2;
+	double				middle = (c[4] + c[5] * r) + (c[6] + c[7] * r) * r2;
+	double				high = (c[8] + c[9] * r) + c[10] * r2;
 
-	return r2 * (CLU_EXP_LOW(r, r2) + r4 * (CLU_EXP_MIDDLE(r, r2) + r4 * CLU_EXP_HIGH(r, r2)));
+	return r2 * (low + r4 * (middle + r4 * high));
 }
 
 static inline double

@@ -51,7 +51,8 @@ typedef struct clu_gmm_member
 	double *white;	 /* the same, of tied: the factor times the points */
 	double *term;	 /* most_panels * k * 32: log terms, then responsibilities */
 	double *largest; /* most_panels * 32: terms */
-	double *weight;	 /* most_panels * 32 */
+	double *total;	 /* the same: of the exponentials of terms less the largest */
+	double *weight;	 /* the same */
 	bool   *active;	 /* most_panels * k */
 	double *scratch;
 	double *matrix[3]; /* d * d each */

@@ -80,6 +80,7 @@ member_layout(const clu_gmm *state, clu_gmm_member *member, clu_arena *arena, si
 	CLU_TAKE(arena, member->white, state->sums.pooled ? points * dims : 0);
 	CLU_TAKE(arena, member->term, clu_size_product(clusters, points));
 	CLU_TAKE(arena, member->largest, points);
+	CLU_TAKE(arena, member->total, points);
 	CLU_TAKE(arena, member->weight, points);
 	CLU_TAKE(arena, member->active, clusters * (size_t) state->most_panels);
 	CLU_TAKE(arena, member->scratch, 2 * points * (dims + 1));
@@ -231,14 +232,19 @@ fill_chunk(const chunk *at, const clu_gmm_frame *frame)
 	for (size_t first = 0; first < (size_t) at->panels * CLU_LANES; first += CLU_LANES)
 	{
 		const void *row[CLU_LANES];
+		size_t		n = CLU_MIN(CLU_LANES, at->n - first);
 
-		for (size_t i = 0; i < CLU_LANES; i++)
+		for (size_t i = 0; i < n; i++)
 		{
-			bool   real = first + i < at->n;
-			size_t point = point_of(at, real ? first + i : 0);
+			size_t point = point_of(at, first + i);
 
 			row[i] = (const char *) block->x + point * size;
-			at->own->weight[first + i] = real ? clu_weight(block->w, point) : 0;
+			at->own->weight[first + i] = clu_weight(block->w, point);
+		}
+		for (size_t i = n; i < CLU_LANES; i++)
+		{
+			row[i] = (const char *) block->x + point_of(at, 0) * size;
+			at->own->weight[first + i] = 0;
 		}
 		clu_kernel->gmm_panel(row, block->width, block->d, frame->shift, frame->scale,
 							  at->own->panel + first * (size_t) block->d);
@@ -352,7 +358,6 @@ static void
 share_out(const chunk *at)
 {
 	clu_gmm_member *own = at->own;
-	double			log_density[CLU_LANES];
 	double			sum[8] = {0};
 	uint32_t		owner[CLU_LANES];
 
@@ -361,7 +366,7 @@ share_out(const chunk *at)
 		size_t first = (size_t) p * CLU_LANES, n = CLU_MIN(CLU_LANES, at->n - first);
 
 		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, own->weight + first,
-							  own->largest + first, log_density, sum, owner,
+							  own->largest + first, own->total + first, owner,
 							  own->active + p * at->model->k);
 		if (at->order == NULL)
 			memcpy(at->owner + at->first + first, owner, n * sizeof(uint32_t));
@@ -369,6 +374,7 @@ share_out(const chunk *at)
 			for (size_t i = 0; i < n; i++)
 				at->owner[at->order[at->first + first + i]] = owner[i];
 	}
+	clu_kernel->gmm_log_sum(at->panels * CLU_LANES, own->weight, own->largest, own->total, sum);
 	*clu_gmm_sum_of(own->sums) +=
 		((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }

@@ -261,12 +261,19 @@ typedef struct clu_kernels
 
 	/*
 	 * From the terms of 32 points, a[component * 32 + lane], and the largest of each, to their
-	 * weights times responsibilities in place, the log density, and a component with the largest
-	 * term.  Components without any are not active, and their terms undefined.  Weighted log
-	 * densities are added to eight sums, that of point i to sum i mod 8.
+	 * weights times responsibilities in place, the totals of the exponentials of the terms less
+	 * the largest, and a component whose term is the largest but for rounding.  Components without
+	 * any are not active, and their terms undefined.
 	 */
-	void (*gmm_share)(double *a, int k, const double *w, const double *largest, double *log_density,
-					  double *log_sum, uint32_t *owner, bool *active);
+	void (*gmm_share)(double *a, int k, const double *w, const double *largest, double *total,
+					  uint32_t *owner, bool *active);
+
+	/*
+	 * Add the weighted log densities of n points, a multiple of 8 and at most 256, to eight sums,
+	 * that of point i to sum i mod 8: w (largest + log total).
+	 */
+	void (*gmm_log_sum)(int n, const double *w, const double *largest, const double *total,
+						double *log_sum);
 
 	/*
 	 * Add the moments of a component about its mean, over the panels which[0 .. panels) with

@@ -45,6 +45,7 @@ typedef __m256d vd;
 #define vd_add(a, b) _mm256_add_pd((a), (b))
 #define vd_sub(a, b) _mm256_sub_pd((a), (b))
 #define vd_mul(a, b) _mm256_mul_pd((a), (b))
+#define vd_div(a, b) _mm256_div_pd((a), (b))
 #define vd_keep(v) __asm__ volatile("" : "+x"(v))
 #define vd_abs(a) _mm256_andnot_pd(_mm256_set1_pd(-0.0), (a))
 #define vd_min(a, b) _mm256_min_pd((a), (b))

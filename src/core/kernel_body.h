@@ -32,9 +32,7 @@
 #ifndef vd_value_at
 
 /* A value for all lanes. */
-typedef vd vd_value;
-
-static inline vd_value
+static inline vd
 vd_value_at(const double *p)
 {
 	vd all = vd_set(*p);
@@ -42,8 +40,6 @@ vd_value_at(const double *p)
 	vd_keep(all);
 	return all;
 }
-
-#define vd_mul_value(v, value) vd_mul((v), (value))
 
 #endif
 
@@ -603,7 +599,8 @@ static bool available(void);
 	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
 	.softmax = softmax, .hamming = hamming, .count_less = count_less, .add_row = add_row,         \
 	.add_sided = add_sided, .gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, \
-	.gmm_diag = gmm_diag, .gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,           \
-	.gmm_moments_diag = gmm_moments_diag, .add_digits = add_digits
+	.gmm_diag = gmm_diag, .gmm_share = gmm_share, .gmm_log_sum = gmm_log_sum,                     \
+	.gmm_moments_full = gmm_moments_full, .gmm_moments_diag = gmm_moments_diag,                   \
+	.add_digits = add_digits
 
 const clu_kernels KERNEL_TABLE = {.name = KERNEL_NAME, .available = available, KERNEL_FUNCTIONS};

@@ -16,11 +16,13 @@
  * of the work is left out: a component's rows of z are given up after every eight columns at which
  * its terms are seen to be far below the largest.
  *
- * What limits it (test/bench/peak.c): with AVX-512, densities reach 69 % of the peak at d = 8, where
+ * Two products or more come before the sums that they go to, in all kernels of mixtures.  Zen deals
+ * operations out in turn to two schedulers, each of which has one multiplier and one adder: where
+ * products and sums alternate, all products meet in one of them.
+ *
+ * What limits it (test/bench/peak.c): with AVX-512, densities reach 72 % of the peak at d = 8, where
  * squares, differences and the largest terms are more for the adders than for the multipliers, and
- * 89 % at d = 64.  On Zen, values for all lanes come with the multiplication: a load into all lanes
- * of a register takes a turn of the adders.  AVX2 has no such multiplication, and 16 registers: 47 %
- * and 75 %.
+ * 90 % at d = 64.  AVX2 has 16 registers: 49 % and 80 %.
  */
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4
@@ -113,14 +115,18 @@ gmm_panel(const void *const *row, int width, int d, const double *shift, const d
 INLINE void
 add_products(vd *sum, const double *value, const vd *x, const bool begin)
 {
-	vd_value all = vd_value_at(value);
+	vd all = vd_value_at(value), product[GMM_VECTORS];
 
 #pragma GCC unroll 4
 	for (int v = 0; v < GMM_VECTORS; v++)
 	{
-		vd product = vd_mul_value(x[v], all);
-
-		sum[v] = begin ? product : vd_add(sum[v], product);
+		product[v] = vd_mul(x[v], all);
+		vd_keep(product[v]);
+	}
+#pragma GCC unroll 4
+	for (int v = 0; v < GMM_VECTORS; v++)
+	{
+		sum[v] = begin ? product[v] : vd_add(sum[v], product[v]);
 		vd_keep(sum[v]);
 	}
 }
@@ -305,9 +311,8 @@ find_differences(const double *panel, const double *mean, int first, int end, do
 #pragma GCC unroll 8
 	for (int j = first; j < end; j++)
 	{
-		vd center = vd_set(mean[j]);
+		vd center = vd_value_at(mean + j);
 
-		vd_keep(center);
 #pragma GCC unroll 4
 		for (int v = 0; v < GMM_VECTORS; v++)
 			vd_store(difference + j * CLU_LANES + v * VD_LANES,
@@ -384,18 +389,21 @@ few_differences(const double *panel, const int d, const double *mean, vd (*x)[FE
 {
 #pragma GCC unroll 8
 	for (int j = 0; j < MOST_FEW; j++)
+		if (j < d)
+		{
+			vd center = vd_value_at(mean + j);
+
 #pragma GCC unroll 2
-		for (int v = 0; v < FEW_VECTORS; v++)
-			if (j < d)
-				x[j][v] = vd_sub_value(vd_load(panel + j * CLU_LANES + v * VD_LANES),
-									   vd_value_at(mean + j));
+			for (int v = 0; v < FEW_VECTORS; v++)
+				x[j][v] = vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), center);
+		}
 }
 
 /* Rows first .. first + rows of the factor times these; all are constants. */
 INLINE void
 few_rows(vd (*x)[FEW_VECTORS], const int first, const int rows, const double *factor, vd *squared)
 {
-	vd z[FACTOR_ROWS][FEW_VECTORS];
+	vd z[FACTOR_ROWS][FEW_VECTORS], product[FEW_VECTORS];
 
 #pragma GCC unroll 8
 	for (int j = 0; j < MOST_FEW; j++)
@@ -403,27 +411,38 @@ few_rows(vd (*x)[FEW_VECTORS], const int first, const int rows, const double *fa
 		for (int r = 0; r < FACTOR_ROWS; r++)
 			if (r < rows && j <= first + r)
 			{
+				vd value = vd_value_at(factor++);
+
 #pragma GCC unroll 2
 				for (int v = 0; v < FEW_VECTORS; v++)
 				{
-					vd product = vd_mul_value(x[j][v], vd_value_at(factor));
-
-					z[r][v] = j == 0 ? product : vd_add(z[r][v], product);
+					product[v] = vd_mul(x[j][v], value);
+					vd_keep(product[v]);
+				}
+#pragma GCC unroll 2
+				for (int v = 0; v < FEW_VECTORS; v++)
+				{
+					z[r][v] = j == 0 ? product[v] : vd_add(z[r][v], product[v]);
 					vd_keep(z[r][v]);
 				}
-				factor++;
 			}
 #pragma GCC unroll 4
 	for (int r = 0; r < FACTOR_ROWS; r++)
+		if (r < rows)
+		{
 #pragma GCC unroll 2
-		for (int v = 0; v < FEW_VECTORS; v++)
-			if (r < rows)
+			for (int v = 0; v < FEW_VECTORS; v++)
 			{
-				vd square = vd_mul(z[r][v], z[r][v]);
-
-				squared[v] = first + r == 0 ? square : vd_add(squared[v], square);
+				z[r][v] = vd_mul(z[r][v], z[r][v]);
+				vd_keep(z[r][v]);
+			}
+#pragma GCC unroll 2
+			for (int v = 0; v < FEW_VECTORS; v++)
+			{
+				squared[v] = first + r == 0 ? z[r][v] : vd_add(squared[v], z[r][v]);
 				vd_keep(squared[v]);
 			}
+		}
 }
 
 /* For a panel of few columns, d a constant; what is far is left to gmm_share. */
@@ -497,17 +516,29 @@ diag_columns(const double *panel, const double *mean, const double *root, int fi
 {
 	for (int j = first; j < end; j++)
 	{
-		vd		 center = vd_set(mean[j]);
-		vd_value factor = vd_value_at(root + j);
+		vd center = vd_value_at(mean + j), factor = vd_value_at(root + j), z[DIAG_VECTORS];
 
 #pragma GCC unroll 4
 		for (int v = 0; v < DIAG_VECTORS; v++)
 		{
-			vd x = vd_load(panel + j * CLU_LANES + v * VD_LANES);
-			vd z = vd_mul_value(vd_sub(x, center), factor);
-
-			squared[v] = vd_add(squared[v], vd_mul(z, z));
+			z[v] = vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), center);
+			vd_keep(z[v]);
 		}
+#pragma GCC unroll 4
+		for (int v = 0; v < DIAG_VECTORS; v++)
+		{
+			z[v] = vd_mul(z[v], factor);
+			vd_keep(z[v]);
+		}
+#pragma GCC unroll 4
+		for (int v = 0; v < DIAG_VECTORS; v++)
+		{
+			z[v] = vd_mul(z[v], z[v]);
+			vd_keep(z[v]);
+		}
+#pragma GCC unroll 4
+		for (int v = 0; v < DIAG_VECTORS; v++)
+			squared[v] = vd_add(squared[v], z[v]);
 	}
 }
 

@@ -16,10 +16,10 @@
  * of the others.
  *
  * What limits it (test/bench/peak.c): with AVX-512, loops of few columns run at the rate of the
- * adders, which have differences and first moments on top; with the sums of lanes that is 58 % of
+ * adders, which have differences and first moments on top; with the sums of lanes that is 61 % of
  * the peak at d = 8.  Otherwise a tile of sixteen sums takes eight loads for sixteen multiplications
  * and additions: 79 % at d = 64.  With AVX2 a tile of eight sums takes six loads, and with few
- * columns the sums of the eight lanes and the loop over panels count: 38 % at d = 8 and 58 % at
+ * columns the sums of the eight lanes and the loop over panels count: 39 % at d = 8 and 58 % at
  * d = 64.
  */
 #define SUM_LANES 8
@@ -153,11 +153,20 @@ moment_tile(const double *weighted, const double *difference, int points, size_t
 #pragma GCC unroll 4
 			for (int r = 0; r < rows; r++)
 			{
-				vd y = vd_load(left + (size_t) r * stride + lane);
+				vd y = vd_load(left + (size_t) r * stride + lane), product[MOMENT_COLUMNS];
 
 #pragma GCC unroll 4
 				for (int c = 0; c < columns; c++)
-					sum[r][c] = vd_add(sum[r][c], vd_mul(y, x[c]));
+				{
+					product[c] = vd_mul(y, x[c]);
+					vd_keep(product[c]);
+				}
+#pragma GCC unroll 4
+				for (int c = 0; c < columns; c++)
+				{
+					sum[r][c] = vd_add(sum[r][c], product[c]);
+					vd_keep(sum[r][c]);
+				}
 			}
 		}
 #pragma GCC unroll 4
@@ -237,6 +246,45 @@ add_eights(const vd *sum, const int n, double *to)
 
 #define FIRST_FEW 5 /* rows of few columns, of which all sums are taken at once */
 
+/* Of these rows the sums: first that of row a's first moment, then those of its second moments. */
+#define MOST_SUMS (MOST_FEW * (MOST_FEW + 3) / 2)
+#define ROW_AT(a) ((a) * ((a) + 3) / 2)
+
+/* Rows first .. end of one vector of points: products in pairs (see kernel_gmm_body.h). */
+INLINE void
+add_few_moments(const vd *less, vd share, const int first, const int end, const double *difference,
+				vd *sum)
+{
+	vd product[2], y = share;
+
+#pragma GCC unroll 8
+	for (int a = 0; a < MOST_FEW; a++)
+#pragma GCC unroll 9
+		for (int b = -1; b < MOST_FEW; b++)
+			if (a >= first && a < end && b <= a)
+			{
+				const int at = ROW_AT(a) + 1 + b, odd = at % 2;
+				vd		  other = share;
+
+				if (b >= 0)
+					other = b < first ? vd_load(difference + b * VD_LANES) : less[b];
+				product[odd] = vd_mul(b < 0 ? less[a] : y, other);
+				vd_keep(product[odd]);
+				if (b < 0)
+					y = product[odd];
+				if (odd)
+				{
+					sum[at - 1] = vd_add(sum[at - 1], product[0]);
+					vd_keep(sum[at - 1]);
+				}
+				if (odd || at == ROW_AT(end) - 1)
+				{
+					sum[at] = vd_add(sum[at], product[odd]);
+					vd_keep(sum[at]);
+				}
+			}
+}
+
 /*
  * Rows first .. end of few columns, with all columns below: first and second moments.  All of
  * these are constants.  The differences of the first rows are left for the others.
@@ -246,15 +294,12 @@ few_moments(const double *panel, const double *const *r, const int *which, int p
 			const double *mean, const int first, const int end, double *difference,
 			double *to_count, double *to_first, double *to_second)
 {
-	vd		  sum[MOST_FEW * (MOST_FEW + 1) / 2], total[MOST_FEW], count = vd_set(0);
+	vd sum[MOST_SUMS], total[MOST_FEW], second[MOST_FEW * (MOST_FEW + 1) / 2], count = vd_set(0);
 	const int below = first * (first + 1) / 2;
 
-#pragma GCC unroll 36
-	for (int i = 0; i < MOST_FEW * (MOST_FEW + 1) / 2; i++)
+#pragma GCC unroll 44
+	for (int i = 0; i < MOST_SUMS; i++)
 		sum[i] = vd_set(0);
-#pragma GCC unroll 8
-	for (int a = 0; a < MOST_FEW; a++)
-		total[a] = vd_set(0);
 	for (int p = 0; p < panels; p++)
 	{
 		const double *x = panel + (size_t) which[p] * (size_t) d * CLU_LANES, *share = r[p];
@@ -270,33 +315,28 @@ few_moments(const double *panel, const double *const *r, const int *which, int p
 			for (int a = 0; a < MOST_FEW; a++)
 				if (a >= first && a < end)
 				{
-					vd y;
-
-					less[a] =
-						vd_sub_value(vd_load(x + a * CLU_LANES + lane), vd_value_at(mean + a));
-					y = vd_mul(less[a], vd_load(share + lane));
+					less[a] = vd_sub(vd_load(x + a * CLU_LANES + lane), vd_value_at(mean + a));
+					vd_keep(less[a]);
 					if (end < d)
 						vd_store(difference + a * VD_LANES, less[a]);
-					total[a] = vd_add(total[a], y);
-					vd_keep(total[a]);
-#pragma GCC unroll 8
-					for (int b = 0; b < MOST_FEW; b++)
-						if (b <= a)
-						{
-							vd *to = &sum[a * (a + 1) / 2 + b];
-							vd	other = b < first ? vd_load(difference + b * VD_LANES) : less[b];
-
-							*to = vd_add(*to, vd_mul(y, other));
-							vd_keep(*to);
-						}
 				}
+			add_few_moments(less, vd_load(share + lane), first, end, difference, sum);
 			difference += FIRST_FEW * VD_LANES;
 		}
 	}
 	if (first == 0)
 		*to_count += vd_sum_eight(&count);
+#pragma GCC unroll 8
+	for (int a = 0; a < MOST_FEW; a++)
+	{
+		total[a] = sum[ROW_AT(a)];
+#pragma GCC unroll 8
+		for (int b = 0; b < MOST_FEW; b++)
+			if (b <= a)
+				second[a * (a + 1) / 2 + b] = sum[ROW_AT(a) + b + 1];
+	}
 	add_eights(total + first, end - first, to_first + first);
-	add_eights(sum + below, end * (end + 1) / 2 - below, to_second + below);
+	add_eights(second + below, end * (end + 1) / 2 - below, to_second + below);
 }
 
 INLINE void

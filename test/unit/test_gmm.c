@@ -4,6 +4,8 @@
  */
 #include "gmm_fitting.h"
 
+#include <limits.h>
+
 #include "elementary.h"
 #include "linalg.h"
 
@@ -203,7 +205,7 @@ typedef struct far_problem
 typedef struct far_shares
 {
 	double	 r[FAR_K * CLU_LANES];
-	double	 log_density[CLU_LANES], log_sum[8];
+	double	 total[CLU_LANES];
 	uint32_t owner[CLU_LANES];
 	size_t	 left_out; /* terms of -infinity */
 } far_shares;
@@ -281,8 +283,7 @@ share_far_problem(const far_problem *p, int begin, far_shares *s)
 			s->left_out += out[i] == -INFINITY;
 		}
 	}
-	memset(s->log_sum, 0, sizeof(s->log_sum));
-	clu_kernel->gmm_share(s->r, FAR_K, w, largest, s->log_density, s->log_sum, s->owner, active);
+	clu_kernel->gmm_share(s->r, FAR_K, w, largest, s->total, s->owner, active);
 	for (int c = 0; c < FAR_K; c++)
 		if (!active[c])
 			memset(s->r + c * CLU_LANES, 0, CLU_LANES * sizeof(double));
@@ -308,11 +309,9 @@ test_left_out(void)
 			{
 				share_far_problem(&p, begin, &some);
 				left_out += some.left_out;
-				different +=
-					memcmp(all.r, some.r, sizeof(all.r)) != 0 ||
-					memcmp(all.log_density, some.log_density, sizeof(all.log_density)) != 0 ||
-					memcmp(all.log_sum, some.log_sum, sizeof(all.log_sum)) != 0 ||
-					memcmp(all.owner, some.owner, sizeof(all.owner)) != 0;
+				different += memcmp(all.r, some.r, sizeof(all.r)) != 0 ||
+							 memcmp(all.total, some.total, sizeof(all.total)) != 0 ||
+							 memcmp(all.owner, some.owner, sizeof(all.owner)) != 0;
 			}
 		}
 	ok(whole > 0 && left_out > 10000 && different == 0,
@@ -332,7 +331,7 @@ test_shares(void)
 		for (int round = 0; use_kernel(kernel) && round < 300; round++)
 		{
 			double	 a[2 * CLU_LANES] = {0}, w[CLU_LANES], largest[CLU_LANES] = {0};
-			double	 x[CLU_LANES], log_density[CLU_LANES], log_sum[8] = {0};
+			double	 x[CLU_LANES], total[CLU_LANES];
 			uint32_t owner[CLU_LANES];
 			bool	 active[2];
 
@@ -341,16 +340,53 @@ test_shares(void)
 				x[i] = a[CLU_LANES + i] = -(i % 4 == 0 ? 46 : 2) * random_unit();
 				w[i] = 1 + random_unit();
 			}
-			clu_kernel->gmm_share(a, 2, w, largest, log_density, log_sum, owner, active);
+			clu_kernel->gmm_share(a, 2, w, largest, total, owner, active);
 			for (int i = 0; i < CLU_LANES; i++)
 			{
 				double value = clu_exp_negative(x[i]), share = w[i] / (1 + value);
 
 				different += a[i] != share || a[CLU_LANES + i] != value * share ||
-							 log_density[i] != clu_log(1 + value) || owner[i] != 0;
+							 total[i] != 1 + value || owner[i] != 0;
 			}
 		}
 	ok(different == 0, "responsibilities are those of the exp of one number, to the bit");
+	clu_kernel = chosen;
+}
+
+#define MOST_LOGS 256
+
+/* The weighted log densities of n points, of one weight or of any. */
+static bool
+log_sum_is_right(int n, bool equal)
+{
+	double		w[MOST_LOGS], largest[MOST_LOGS], total[MOST_LOGS], sum[8] = {0};
+	long double expected[8] = {0}, size = 0;
+	bool		right = true;
+
+	for (int i = 0; i < n; i++)
+	{
+		w[i] = equal && i > 0 ? w[0] : random_unit();
+		largest[i] = 20 * random_normal();
+		total[i] = n == MOST_LOGS ? INT_MAX : 1 + 10 * random_unit();
+		expected[i % 8] += w[i] * ((long double) largest[i] + logl(total[i]));
+		size += w[i] * (fabs(largest[i]) + log(total[i]));
+	}
+	clu_kernel->gmm_log_sum(n, w, largest, total, sum);
+	for (int i = 0; i < 8; i++)
+		right = right && fabsl(sum[i] - expected[i]) <= 1e-15L * size;
+	return right;
+}
+
+static void
+test_log_sums(void)
+{
+	const clu_kernels *chosen = clu_kernel;
+	int				   wrong = 0;
+
+	for (int kernel = 0; kernel < KERNELS; kernel++)
+		for (int round = 0; use_kernel(kernel) && round < 300; round++)
+			wrong += !log_sum_is_right(CLU_LANES * (1 + round % 8), round % 2 == 0);
+	ok(wrong == 0, "log densities of points with one weight and with several add up");
 	clu_kernel = chosen;
 }
 
@@ -888,6 +924,7 @@ main(void)
 	test_kmeans_limit();
 	test_max_iter();
 	test_shares();
+	test_log_sums();
 	test_moments();
 	test_left_out();
 	test_far_apart();
