@@ -14,12 +14,6 @@
 /* What the sort of a run needs for each row: numbers, keys, weight. */
 #define SORT_SIZE 40
 
-static Size
-row_size(const clu_pg_rows *rows)
-{
-	return clu_row_size(rows->d, rows->width);
-}
-
 /* ---- writing out ---- */
 
 /* Append values of this size, in an order; the buffer has room for one or more. */
@@ -92,14 +86,14 @@ write_run(clu_pg_rows *rows)
 {
 	MemoryContext sorting =
 		AllocSetContextCreate(CurrentMemoryContext, "clustering run", ALLOCSET_SMALL_SIZES);
-	Size	  room = Max(WRITE_BUFFER, row_size(rows));
+	Size	  room = Max(WRITE_BUFFER, rows->size);
 	char	 *buffer = MemoryContextAllocHuge(sorting, room);
 	clu_order order;
 
 	sort_kept(rows, &order, sorting);
 	if (rows->value_file == NULL)
 		rows->value_file = open_file(rows);
-	append_in_order(rows->value_file, rows->values, row_size(rows), order.index, rows->kept, buffer,
+	append_in_order(rows->value_file, rows->values, rows->size, order.index, rows->kept, buffer,
 					room);
 	if (rows->weights != NULL && rows->weight_file == NULL)
 	{
@@ -121,7 +115,7 @@ write_run(clu_pg_rows *rows)
 static bool
 may_grow(const clu_pg_rows *rows)
 {
-	Size row = row_size(rows) + sizeof(double) + SORT_SIZE;
+	Size row = rows->size + sizeof(double) + SORT_SIZE;
 
 	return rows->capacity * row < LEAST_RUN ||
 		   MemoryContextMemAllocated(rows->context, true) + rows->capacity * row <=
@@ -131,39 +125,34 @@ may_grow(const clu_pg_rows *rows)
 static void
 grow(clu_pg_rows *rows)
 {
-	Size row = row_size(rows);
-
 	rows->capacity = rows->capacity == 0 ? FIRST_CAPACITY : rows->capacity * 2;
 	if (rows->values == NULL)
-		rows->values = MemoryContextAllocHuge(rows->context, rows->capacity * row);
+		rows->values = MemoryContextAllocHuge(rows->context, rows->capacity * rows->size);
 	else
-		rows->values = repalloc_huge(rows->values, rows->capacity * row);
+		rows->values = repalloc_huge(rows->values, rows->capacity * rows->size);
 }
 
-char *
-clu_pg_rows_next(clu_pg_rows *rows)
+void
+clu_pg_rows_make_room(clu_pg_rows *rows)
 {
-	if (rows->n >= UINT32_MAX - 1)
+	if (rows->n >= CLU_PG_MOST_ROWS)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("a fit can't take more than %u rows", UINT32_MAX - 1),
+						errmsg("a fit can't take more than %u rows", CLU_PG_MOST_ROWS),
 						errhint("Fit a sample of the rows, or use cluster_step.")));
-	if (rows->kept == rows->capacity && (rows->capacity == 0 || may_grow(rows)))
+	rows->size = clu_row_size(rows->d, rows->width);
+	if (rows->capacity == 0 || may_grow(rows))
 		grow(rows);
-	else if (rows->kept == rows->capacity)
+	else
 		write_run(rows);
-	return rows->values + rows->kept * row_size(rows);
 }
 
-/* Memory for weights only from the first that isn't 1. */
-static void
-keep_weight(clu_pg_rows *rows, double weight)
+void
+clu_pg_rows_keep_weight(clu_pg_rows *rows, double weight)
 {
 	Size size = rows->capacity * sizeof(double);
 
 	if (rows->weights == NULL)
 	{
-		if (weight == 1)
-			return;
 		rows->weights = MemoryContextAllocHuge(rows->context, size);
 		for (Size i = 0; i < rows->kept; i++)
 		{
@@ -176,14 +165,6 @@ keep_weight(clu_pg_rows *rows, double weight)
 		rows->weights = repalloc_huge(rows->weights, size);
 	rows->weights_capacity = rows->capacity;
 	rows->weights[rows->kept] = weight;
-}
-
-void
-clu_pg_rows_add(clu_pg_rows *rows, double weight)
-{
-	keep_weight(rows, weight);
-	rows->kept++;
-	rows->n++;
 }
 
 void
