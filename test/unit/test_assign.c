@@ -176,22 +176,26 @@ static bool
 gaps_agree(void)
 {
 	double	 least[CLU_LANES], second[CLU_LANES], unit = ldexp(1, (int) random_below(9) - 4);
-	float	 gap[CLU_LANES], reach[CLU_LANES], gone[5], low, want_low = INFINITY;
+	float	 gap[CLU_LANES], reach[CLU_LANES], gone[40], low, want_low = INFINITY;
 	uint32_t label[CLU_LANES], want = 0;
-	bool	 good = true;
+	int		 labels = 1 + (int) random_below(40);
+	bool	 good = true, enough = random_below(2);
 
-	for (int c = 0; c < 5; c++)
+	for (int c = 0; c < 40; c++)
 		gone[c] = (float) random_below(4);
 	for (int lane = 0; lane < CLU_LANES; lane++)
 	{
 		least[lane] = random_unit() * ldexp(1, (int) random_below(2000) - 1000);
 		second[lane] = random_below(4) ? least[lane] * (1 + random_unit()) : INFINITY;
-		label[lane] = (uint32_t) random_below(5);
+		label[lane] = (uint32_t) random_below((uint64_t) labels);
 		reach[lane] = random_below(20) ? 3 * (float) random_unit() : gone[label[lane]];
+		if (enough)
+			reach[lane] = gone[label[lane]] + (float) random_unit() + 0x1p-20f;
 		want |= (uint32_t) !(reach[lane] > gone[label[lane]]) << lane;
 		want_low = fminf(want_low, reach[lane] - gone[label[lane]]);
 	}
-	good = clu_kernel->used_up(reach, label, gone, &low) == want && low == want_low;
+	good = clu_kernel->used_up(reach, label, gone, labels, &low) == want &&
+		   (want != 0 || low == want_low);
 	for (int metric = CLU_SQUARED; metric <= CLU_L1; metric++)
 	{
 		clu_kernel->exact_gaps(metric, least, second, 7, unit, gap);
