@@ -421,6 +421,13 @@ queue_lanes(const clu_pass *p, uint32_t *queue, int queued, size_t first, uint32
 	size_t		size = clu_row_size(p->block->d, p->block->width);
 	const char *x = p->block->x;
 
+	/* neighbours come into the cache by themselves */
+	if (lanes == UINT32_MAX)
+	{
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			queue[queued + lane] = (uint32_t) first + (uint32_t) lane;
+		return queued + CLU_LANES;
+	}
 	for (; lanes != 0; lanes &= lanes - 1)
 	{
 		size_t point = first + (size_t) __builtin_ctz(lanes);
