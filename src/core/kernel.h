@@ -404,6 +404,10 @@ clu_exact_gap(clu_metric metric, double least, double second, int d, double unit
 	return gap > FLT_MIN && second < INFINITY ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
 }
 
+/* What is point_nearest with AVX2, and with AVX-512 too. */
+int clu_point_nearest_avx2(clu_metric metric, const double *x, int d, const double *packed,
+						   int groups, double *distance);
+
 /* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
 void clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,
 					const uint32_t *row, int n);

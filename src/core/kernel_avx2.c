@@ -108,6 +108,13 @@ vd_max_eight(const vd *v)
 
 #include "kernel_body.h"
 
+int
+clu_point_nearest_avx2(clu_metric metric, const double *x, int d, const double *packed, int groups,
+					   double *distance)
+{
+	return point_nearest(metric, x, d, packed, groups, distance);
+}
+
 #ifdef __clang__
 #pragma clang attribute pop
 #else

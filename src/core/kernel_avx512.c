@@ -26,6 +26,7 @@ typedef __m512d vd;
 #define FEW_VECTORS 2
 #define GMM_VECTORS 4
 #define MOMENT_COLUMNS 4
+#define POINT_NEAREST clu_point_nearest_avx2 /* few centres leave half of a long vector empty */
 #define KERNEL_TABLE clu_kernels_avx512
 #define KERNEL_NAME "avx512"
 

@@ -287,6 +287,9 @@ point_distances(clu_metric metric, const double *x, int d, const double *packed,
 		point_distances_metric(CLU_SQUARED, x, d, packed, groups, out);
 }
 
+#ifndef POINT_NEAREST
+#define POINT_NEAREST point_nearest
+
 /* The least distance of each lane so far, and the number of the vector that it came from. */
 INLINE void
 point_nearest_groups(clu_metric metric, const double *x, int d, const double *packed, int first,
@@ -350,6 +353,8 @@ point_nearest(clu_metric metric, const double *x, int d, const double *packed, i
 		return point_nearest_metric(CLU_L1, x, d, packed, groups, distance);
 	return point_nearest_metric(CLU_SQUARED, x, d, packed, groups, distance);
 }
+
+#endif
 
 #include "kernel_bernoulli_body.h"
 
@@ -550,7 +555,7 @@ static bool available(void);
 	.point_scores = point_scores, .panel = panel, .nearest = nearest, .distances = distances,     \
 	.deviations = deviations, .add_side_by_side = add_side_by_side,                               \
 	.point_squared = point_squared, .point_distances = point_distances,                           \
-	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
+	.point_nearest = POINT_NEAREST, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
 	.softmax = softmax, .hamming = hamming, .count_less = count_less, .add_row = add_row,         \
 	.add_sided = add_sided, .gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, \
 	.gmm_diag = gmm_diag, .gmm_share = gmm_share, .gmm_moments_full = gmm_moments_full,           \
