@@ -4,12 +4,16 @@
  */
 #include "rows.h"
 
+#include <sys/mman.h>
+
 #include "order.h"
 
 #define FIRST_CAPACITY 4
 #define LEAST_RUN (1024 * 1024)	  /* bytes that are worth being written out */
 #define WRITE_BUFFER (256 * 1024) /* bytes */
 #define CHECK_WEIGHTS 65536		  /* between two checks for interrupts */
+#define PIECE (1024 * 1024)		  /* bytes whose pages are asked for together */
+#define MANY_PIECES (16 * PIECE)  /* bytes beside which a piece that isn't needed is little */
 
 /* What the sort of a run needs for each row: numbers, keys, weight. */
 #define SORT_SIZE 40
@@ -132,6 +136,35 @@ grow(clu_pg_rows *rows)
 		rows->values = repalloc_huge(rows->values, rows->capacity * rows->size);
 }
 
+/* Have the pages from one address to another, as far as they are whole, if the system can do that. */
+static void
+fetch_pages(const char *from, const char *to)
+{
+#ifdef MADV_POPULATE_WRITE
+	uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+	uintptr_t first = TYPEALIGN_DOWN(page, (uintptr_t) from);
+
+	(void) madvise((void *) first, TYPEALIGN_DOWN(page, (uintptr_t) to) - first,
+				   MADV_POPULATE_WRITE);
+#endif
+}
+
+/*
+ * Make memory for the next rows ready.  A large block has no pages before they are touched, and a fault for each
+ * takes longer than to copy its rows: so they are asked for some at a time.
+ */
+static void
+get_ready(clu_pg_rows *rows)
+{
+	if (rows->capacity * rows->size < MANY_PIECES)
+	{
+		rows->ready = rows->capacity;
+		return;
+	}
+	rows->ready = Min(rows->kept + Max(PIECE / rows->size, 1), rows->capacity);
+	fetch_pages(rows->values + rows->kept * rows->size, rows->values + rows->ready * rows->size);
+}
+
 void
 clu_pg_rows_make_room(clu_pg_rows *rows)
 {
@@ -140,10 +173,14 @@ clu_pg_rows_make_room(clu_pg_rows *rows)
 						errmsg("a fit can't take more than %u rows", CLU_PG_MOST_ROWS),
 						errhint("Fit a sample of the rows, or use cluster_step.")));
 	rows->size = clu_row_size(rows->d, rows->width);
-	if (rows->capacity == 0 || may_grow(rows))
-		grow(rows);
-	else
-		write_run(rows);
+	if (rows->kept == rows->capacity)
+	{
+		if (rows->capacity == 0 || may_grow(rows))
+			grow(rows);
+		else
+			write_run(rows);
+	}
+	get_ready(rows);
 }
 
 void
@@ -181,7 +218,7 @@ clu_pg_rows_finish(clu_pg_rows *rows)
 		pfree(rows->weights);
 	rows->values = NULL;
 	rows->weights = NULL;
-	rows->capacity = rows->weights_capacity = 0;
+	rows->capacity = rows->ready = rows->weights_capacity = 0;
 }
 
 void

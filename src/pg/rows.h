@@ -28,6 +28,7 @@ typedef struct clu_pg_rows
 	/* in memory */
 	Size	size; /* of a row; known with the first */
 	Size	kept;
+	Size	ready; /* rows whose memory can be used, at most capacity */
 	Size	capacity;
 	char   *values;
 	double *weights; /* NULL while all are 1 */
@@ -48,7 +49,7 @@ extern void clu_pg_rows_keep_weight(clu_pg_rows *rows, double weight);
 static inline char *
 clu_pg_rows_next(clu_pg_rows *rows)
 {
-	if (unlikely(rows->kept == rows->capacity || rows->n >= CLU_PG_MOST_ROWS))
+	if (unlikely(rows->kept == rows->ready || rows->n >= CLU_PG_MOST_ROWS))
 		clu_pg_rows_make_room(rows);
 	return rows->values + rows->kept * rows->size;
 }
