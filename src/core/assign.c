@@ -41,7 +41,7 @@ clu_assign_layout(clu_assigner *assigner, clu_arena *arena, clu_metric metric, s
 	CLU_TAKE(arena, assigner->filter_packed, clu_size_product(padded, dims));
 	CLU_TAKE(arena, assigner->half_norm, padded);
 	CLU_TAKE(arena, assigner->gone, (size_t) k);
-	CLU_TAKE(arena, assigner->gone_up, (size_t) k);
+	CLU_TAKE(arena, assigner->gone_up, (size_t) CLU_MAX(k, CLU_FEW_LABELS));
 	assigner->members = members;
 	CLU_TAKE(arena, assigner->member, (size_t) members);
 	for (int m = 0; m < members; m++)
@@ -246,8 +246,8 @@ shrink_gaps(clu_assigner *a, const double *previous, const clu_interrupt *interr
 	}
 	if (!a->gaps_known)
 		forget_ways(a);
-	for (int c = 0; c < a->k; c++)
-		a->gone_up[c] = round_up(a->gone[c]);
+	for (int c = 0; c < CLU_MAX(a->k, CLU_FEW_LABELS); c++)
+		a->gone_up[c] = c < a->k ? round_up(a->gone[c]) : 0;
 }
 
 /* Whether the filter could not decide for many of the points that it saw in the last pass. */
@@ -408,7 +408,7 @@ doubtful_lanes(const clu_pass *p, size_t first, float all_gone)
 	*calm = 0;
 	if (!a->gaps_known)
 		return doubtful;
-	doubtful = clu_kernel->used_up(p->reach + first, p->label + first, a->gone_up, &least);
+	doubtful = clu_kernel->used_up(p->reach + first, p->label + first, a->gone_up, a->k, &least);
 	if (doubtful == 0)
 		*calm = clu_round_down(least * (1 - 2 * FLT_EPSILON) + a->all_gone);
 	return doubtful;
@@ -421,6 +421,13 @@ queue_lanes(const clu_pass *p, uint32_t *queue, int queued, size_t first, uint32
 	size_t		size = clu_row_size(p->block->d, p->block->width);
 	const char *x = p->block->x;
 
+	/* neighbours come into the cache by themselves */
+	if (lanes == UINT32_MAX)
+	{
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			queue[queued + lane] = (uint32_t) first + (uint32_t) lane;
+		return queued + CLU_LANES;
+	}
 	for (; lanes != 0; lanes &= lanes - 1)
 	{
 		size_t point = first + (size_t) __builtin_ctz(lanes);

@@ -81,7 +81,7 @@ typedef struct clu_assigner
 	float		 *half_norm;	/* what scores begin with */
 	double		  largest_norm; /* |c|max, centred and scaled; of the metric */
 	double		 *gone;			/* what gaps have shrunk by, per label, in units of the frame */
-	float		 *gone_up;		/* rounded up */
+	float		 *gone_up;		/* rounded up; CLU_FEW_LABELS at least */
 	double		  all_gone;		/* that of labels whose ways are always the longest */
 	bool		  gaps_known;
 	bool		  filtered; /* the filter is worth its while */

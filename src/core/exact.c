@@ -43,23 +43,6 @@ clu_exact_carry(int64_t *hi, int64_t *lo, size_t n)
 	}
 }
 
-/* rint of a number below 2^51, which is a call where the processor may be any. */
-static inline double
-round_to_whole(double x)
-{
-	return (x + 0x1.8p52) - 0x1.8p52;
-}
-
-void
-clu_exact_add(int64_t *hi, int64_t *lo, double term, double scale)
-{
-	double scaled = term * scale;
-	double whole = round_to_whole(scaled);
-
-	*hi += (int64_t) whole;
-	*lo += (int64_t) round_to_whole((scaled - whole) * CLU_EXACT_LOW);
-}
-
 clu_dd
 clu_exact_value(int64_t hi, int64_t lo, double scale)
 {

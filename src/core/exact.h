@@ -30,8 +30,23 @@ double clu_exact_scale(double largest_term, double largest_sum);
 
 void clu_exact_carry(int64_t *hi, int64_t *lo, size_t n);
 
+/* rint of a number below 2^51, which is a call where the processor may be any. */
+static inline double
+clu_round_to_whole(double x)
+{
+	return (x + 0x1.8p52) - 0x1.8p52;
+}
+
 /* One term, for scalars. */
-void clu_exact_add(int64_t *hi, int64_t *lo, double term, double scale);
+static inline void
+clu_exact_add(int64_t *hi, int64_t *lo, double term, double scale)
+{
+	double scaled = term * scale;
+	double whole = clu_round_to_whole(scaled);
+
+	*hi += (int64_t) whole;
+	*lo += (int64_t) clu_round_to_whole((scaled - whole) * CLU_EXACT_LOW);
+}
 
 /* The sum, after a carry. */
 clu_dd clu_exact_value(int64_t hi, int64_t lo, double scale);

@@ -59,61 +59,41 @@ collect_sum(void *work, size_t item, int member)
 		frame->shift[j] += own->sum[j];
 }
 
-/*
- * Squared distances of a panel of points from the shift, with their weights; returns their
- * number.
- */
-static int
-deviations_of_panel(const clu_frame *frame, clu_frame_member *own, const clu_block *share,
-					size_t first, clu_dd *deviation)
+/* Squared distances from the shift, times the weights, of points from as many shares in a row. */
+typedef struct terms
+{
+	double hi[CLU_LANES][CLU_SIDE_BY_SIDE];
+	double lo[CLU_LANES][CLU_SIDE_BY_SIDE];
+} terms;
+
+/* Those of a panel of points of one share; 0 behind its end. */
+static void
+find_terms(const clu_frame *frame, clu_frame_member *own, const clu_block *share, size_t first,
+		   terms *t, int column)
 {
 	uint32_t queue[CLU_LANES] = {0};
-	double	 hi[CLU_LANES], lo[CLU_LANES];
-	int		 n = (int) CLU_MIN(share->n - first, CLU_LANES);
+	double	 hi[CLU_LANES] = {0}, lo[CLU_LANES] = {0};
+	int		 n = share->n > first ? (int) CLU_MIN(share->n - first, CLU_LANES) : 0;
 
 	for (int lane = 0; lane < n; lane++)
 		queue[lane] = (uint32_t) first + (uint32_t) lane;
-	clu_panel_fill(own->panel, share->x, share->width, share->d, queue, n);
-	clu_kernel->deviations(own->panel, share->d, frame->shift, hi, lo);
-	for (int lane = 0; lane < n; lane++)
+	if (n > 0)
 	{
-		own->largest = fmax(own->largest, hi[lane]);
-		deviation[lane] = (clu_dd) {hi[lane], lo[lane]};
+		double largest;
+
+		clu_panel_fill(own->panel, share->x, share->width, share->d, queue, n);
+		largest = clu_kernel->deviations(own->panel, share->d, frame->shift, hi, lo);
+		own->largest = CLU_MAX(own->largest, largest);
 	}
-	for (int lane = 0; share->w != NULL && lane < n; lane++)
-		deviation[lane] =
-			clu_dd_product((clu_dd) {share->w[first + (size_t) lane], 0}, deviation[lane]);
-	return n;
-}
-
-/* Add up the spread of one share after the other. */
-static void
-spread_of_share(const clu_frame *frame, clu_frame_member *own, const clu_block *share, size_t first,
-				clu_dd *spread)
-{
-	clu_dd deviation[CLU_LANES];
-	int	   n = deviations_of_panel(frame, own, share, first, deviation);
-
-	for (int lane = 0; lane < n; lane++)
-		*spread = clu_dd_add(*spread, deviation[lane]);
-}
-
-/* The same of full panels of all shares. */
-static void
-spread_side_by_side(const clu_frame *frame, clu_frame_member *own, const clu_block *share,
-					size_t first, clu_dd *spread)
-{
-	clu_dd deviation[CLU_FRAME_SHARES][CLU_LANES];
-	clu_dd sum[CLU_FRAME_SHARES];
-
-	for (int s = 0; s < CLU_FRAME_SHARES; s++)
-		(void) deviations_of_panel(frame, own, &share[s], first, deviation[s]);
-	memcpy(sum, spread, sizeof(sum));
 	for (int lane = 0; lane < CLU_LANES; lane++)
-#pragma GCC unroll 4
-		for (int s = 0; s < CLU_FRAME_SHARES; s++)
-			sum[s] = clu_dd_add(sum[s], deviation[s][lane]);
-	memcpy(spread, sum, sizeof(sum));
+	{
+		clu_dd term = {lane < n ? hi[lane] : 0, lane < n ? lo[lane] : 0};
+
+		if (share->w != NULL && lane < n)
+			term = clu_dd_product((clu_dd) {share->w[first + (size_t) lane], 0}, term);
+		t->hi[lane][column] = term.hi;
+		t->lo[lane][column] = term.lo;
+	}
 }
 
 static void
@@ -121,22 +101,21 @@ spread_of_shares(void *work, size_t item, int member, const clu_interrupt *inter
 {
 	const clu_frame *frame = work;
 	clu_frame_member own = frame->member[member]; /* a copy, apart from those of others */
-	size_t			 shares = clu_points_shares(frame->points), number = item * CLU_FRAME_SHARES;
-	int				 n = (int) CLU_MIN(shares - number, CLU_FRAME_SHARES);
-	clu_block		 share[CLU_FRAME_SHARES];
+	size_t			 shares = clu_points_shares(frame->points), number = item * CLU_SIDE_BY_SIDE;
+	int				 n = (int) CLU_MIN(shares - number, CLU_SIDE_BY_SIDE);
+	clu_block		 share[CLU_SIDE_BY_SIDE] = {0};
+	terms			 t;
 
 	own.largest = 0;
-	memset(own.spread, 0, sizeof(own.spread));
+	memset(own.hi, 0, sizeof(own.hi));
+	memset(own.lo, 0, sizeof(own.lo));
 	for (int s = 0; s < n; s++)
 		share[s] = clu_points_share_block(frame->points, number + (size_t) s);
 	for (size_t first = 0; first < share[0].n; first += CLU_LANES)
 	{
-		/* the last share is the shortest */
-		if (n == CLU_FRAME_SHARES && first + CLU_LANES <= share[n - 1].n)
-			spread_side_by_side(frame, &own, share, first, own.spread);
-		else
-			for (int s = 0; s < n && first < share[s].n; s++)
-				spread_of_share(frame, &own, &share[s], first, &own.spread[s]);
+		for (int s = 0; s < CLU_SIDE_BY_SIDE; s++)
+			find_terms(frame, &own, &share[s], first, &t, s);
+		clu_kernel->add_side_by_side(own.hi, own.lo, t.hi[0], t.lo[0], CLU_LANES);
 		clu_check_row(interrupt, first, share[0].d);
 	}
 	frame->member[member] = own;
@@ -150,8 +129,8 @@ collect_spread(void *work, size_t item, int member)
 
 	(void) item;
 	frame->largest = fmax(frame->largest, own->largest);
-	for (int s = 0; s < CLU_FRAME_SHARES; s++)
-		frame->spread = clu_dd_add(frame->spread, own->spread[s]);
+	for (int s = 0; s < CLU_SIDE_BY_SIDE; s++)
+		frame->spread = clu_dd_add(frame->spread, (clu_dd) {own->hi[s], own->lo[s]});
 }
 
 const clu_task clu_find_shift_task = {sum_share, collect_sum};
@@ -183,7 +162,7 @@ clu_frame_measure(clu_frame *frame, const clu_points *points, clu_team *team,
 	frame->largest = 0;
 	frame->spread = (clu_dd) {0, 0};
 	clu_team_run(team, CLU_JOB_FIND_SPREAD, frame,
-				 (clu_points_shares(points) + CLU_FRAME_SHARES - 1) / CLU_FRAME_SHARES, interrupt);
+				 (clu_points_shares(points) + CLU_SIDE_BY_SIDE - 1) / CLU_SIDE_BY_SIDE, interrupt);
 	frame->radius = sqrt(frame->largest) * (1 + 1e-9);
 	(void) frexp(frame->radius, &exponent);
 	frame->unit = frame->radius > 0 ? ldexp(1.0, -exponent) : 1.0;

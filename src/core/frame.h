@@ -6,20 +6,15 @@
 #define CLU_FRAME_H
 
 #include "dd.h"
+#include "kernel.h"
 #include "points.h"
-
-/*
- * Shares of the points whose spread is added up side by side: every addition waits for the one
- * before it, but not for those of other shares.
- */
-#define CLU_FRAME_SHARES 4
 
 /* What a member of the team found out about its share of the points. */
 typedef struct clu_frame_member
 {
 	double *sum; /* d: of the points */
 	double	largest;
-	clu_dd	spread[CLU_FRAME_SHARES];
+	double	hi[CLU_SIDE_BY_SIDE], lo[CLU_SIDE_BY_SIDE]; /* the spread of as many shares */
 	double *panel;
 } clu_frame_member;
 

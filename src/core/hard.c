@@ -248,13 +248,19 @@ figures_of_block(const clu_fit *fit, const clu_block *block, const clu_hard_memb
 	const uint32_t *label = hard->assigner.label + block->first;
 
 	clu_own_distances(hard->metric, block, fit->model.center, label, own->distance, own->row);
-	for (size_t i = 0; i < block->n; i++)
+	for (size_t i = 0; i < block->n && block->w == NULL; i++)
 	{
-		double	w = clu_weight(block->w, i);
+		clu_dd *cost = &own->cost[label[i]];
+
+		*cost = clu_dd_add_double(*cost, own->distance[i]);
+		own->size[label[i]].hi += 1;
+	}
+	for (size_t i = 0; i < block->n && block->w != NULL; i++)
+	{
 		clu_dd *cost = &own->cost[label[i]], *size = &own->size[label[i]];
 
-		*cost = clu_dd_add_double(*cost, w * own->distance[i]);
-		*size = clu_dd_add_double(*size, w);
+		*cost = clu_dd_add_double(*cost, block->w[i] * own->distance[i]);
+		*size = clu_dd_add_double(*size, block->w[i]);
 	}
 }
 

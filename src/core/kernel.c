@@ -72,27 +72,9 @@ clu_pack_centers(const double *centers, int k, int d, double *packed)
 										  : INFINITY;
 }
 
-/* Eight rows side by side: the stores are whole cache lines, whatever the number of dimensions. */
-#define FILL_EIGHT(type)                                                                      \
-	do                                                                                        \
-	{                                                                                         \
-		const type *r[8];                                                                     \
-		double	   *out = panel + lane;                                                       \
-                                                                                              \
-		for (int i = 0; i < 8; i++)                                                           \
-			r[i] = (const type *) x + (size_t) row[lane + i < n ? lane + i : 0] * (size_t) d; \
-		for (int j = 0; j < d; j++, out += CLU_LANES)                                         \
-			for (int i = 0; i < 8; i++)                                                       \
-				out[i] = r[i][j];                                                             \
-	} while (0)
-
 void
 clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,
 			   const uint32_t *row, int n)
 {
-	for (int lane = 0; lane < CLU_LANES; lane += 8)
-		if (width == 8)
-			FILL_EIGHT(double);
-		else
-			FILL_EIGHT(float);
+	clu_kernel->panel(panel, x, width, d, row, n);
 }

@@ -24,7 +24,9 @@
 #define CLU_LANES 32   /* points in a panel */
 #define CLU_GROUP 8	   /* centres in a group of point_distances */
 #define CLU_COUNTED 16 /* numbers that count_less looks at together */
-#define CLU_AHEAD 64   /* points of a list beyond those of a panel, which are fetched meanwhile */
+#define CLU_FEW_LABELS 16
+#define CLU_SIDE_BY_SIDE 16 /* sums of double-doubles */
+#define CLU_AHEAD 64 /* points of a list beyond those of a panel, which are fetched meanwhile */
 
 typedef enum clu_metric
 {
@@ -112,10 +114,12 @@ typedef struct clu_kernels
 					   double unit, float *gap);
 
 	/*
-	 * The points of a panel, as bits, whose reach is not above what is gone of their label; and by
-	 * how much it is above, at least, rounded to the nearest float.
+	 * The points of a panel, as bits, whose reach is not above what is gone of their label.  Where
+	 * there are none, by how much it is above, at least, rounded to the nearest float.  Of k labels,
+	 * gone has room for CLU_FEW_LABELS at least.
 	 */
-	uint32_t (*used_up)(const float *reach, const uint32_t *label, const float *gone, float *least);
+	uint32_t (*used_up)(const float *reach, const uint32_t *label, const float *gone, int k,
+						float *least);
 
 	/* All those scores: out[center * 32 + lane] */
 	void (*scores)(const float *panel, int d, const float *packed, const float *half_norm,
@@ -159,6 +163,9 @@ typedef struct clu_kernels
 	void (*coarse_point)(const uint8_t *place, int quads, const clu_coarse_centers *centers,
 						 int panels, float scale, float loss, float reach, float *bound);
 
+	/* As clu_panel_fill says. */
+	void (*panel)(double *panel, const void *x, int width, int d, const uint32_t *row, int n);
+
 	/*
 	 * The two least distances to k centres (k * d, row after row) and the index of the least;
 	 * ties go to the lower index.  L1 or squared Euclidean by the metric.
@@ -171,7 +178,14 @@ typedef struct clu_kernels
 					  double *out);
 
 	/* Squared distances of 32 points to one centre, each as a double-double hi + lo. */
-	void (*deviations)(const double *panel, int d, const double *center, double *hi, double *lo);
+	double (*deviations)(const double *panel, int d, const double *center, double *hi, double *lo);
+
+	/*
+	 * Add n double-doubles to each of CLU_SIDE_BY_SIDE, as clu_dd_add does: every addition waits for the one
+	 * before it, but not for those of other sums.
+	 */
+	void (*add_side_by_side)(double *hi, double *lo, const double *term_hi, const double *term_lo,
+							 int n);
 
 	/*
 	 * The squared distance of one point to one centre, its terms added in any order: like
@@ -402,6 +416,10 @@ clu_exact_gap(clu_metric metric, double least, double second, int d, double unit
 	/* down to a float, and a little more */
 	return gap > FLT_MIN && second < INFINITY ? (float) (gap * (1 - 2 * FLT_EPSILON)) : 0;
 }
+
+/* What is point_nearest with AVX2, and with AVX-512 too. */
+int clu_point_nearest_avx2(clu_metric metric, const double *x, int d, const double *packed,
+						   int groups, double *distance);
 
 /* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
 void clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,

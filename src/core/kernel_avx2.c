@@ -41,6 +41,7 @@ typedef __m256d vd;
 #define vf_select_less(a, b, then, otherwise) \
 	_mm256_blendv_ps((otherwise), (then), _mm256_cmp_ps((a), (b), _CMP_LT_OQ))
 #define vf_not_less(a, b) ((unsigned) _mm256_movemask_ps(_mm256_cmp_ps((a), (b), _CMP_NLT_UQ)))
+#define vf_sub(a, b) _mm256_sub_ps((a), (b))
 #define vd_load_floats(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
 #define vd_add(a, b) _mm256_add_pd((a), (b))
 #define vd_sub(a, b) _mm256_sub_pd((a), (b))
@@ -55,6 +56,19 @@ typedef __m256d vd;
 #define vd_at_least(a, b) ((unsigned) _mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_GE_OQ)))
 #define vd_any_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) != 0)
 #define vd_all_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) == 0xf)
+
+/* Of sixteen numbers those that the indexes tell: the fourth bit becomes a sign, which chooses the half. */
+static inline vf
+sixteen_at(const float *table, const uint32_t *index)
+{
+	__m256i at = _mm256_loadu_si256((const __m256i *) index);
+
+	return _mm256_blendv_ps(_mm256_permutevar8x32_ps(vf_load(table), at),
+							_mm256_permutevar8x32_ps(vf_load(table + VF_LANES), at),
+							_mm256_castsi256_ps(_mm256_slli_epi32(at, 28)));
+}
+
+#define vf_look_up sixteen_at
 
 /* Lanes all ones where a bit is; the first lane has the highest bit. */
 #define LANES(a, b, c, d)      \
@@ -90,6 +104,13 @@ vd_max_eight(const vd *v)
 }
 
 #include "kernel_body.h"
+
+int
+clu_point_nearest_avx2(clu_metric metric, const double *x, int d, const double *packed, int groups,
+					   double *distance)
+{
+	return point_nearest(metric, x, d, packed, groups, distance);
+}
 
 #ifdef __clang__
 #pragma clang attribute pop

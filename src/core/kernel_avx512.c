@@ -26,6 +26,7 @@ typedef __m512d vd;
 #define FEW_VECTORS 2
 #define GMM_VECTORS 4
 #define MOMENT_COLUMNS 4
+#define POINT_NEAREST clu_point_nearest_avx2 /* few centres leave half of a long vector empty */
 #define KERNEL_TABLE clu_kernels_avx512
 #define KERNEL_NAME "avx512"
 
@@ -44,6 +45,8 @@ typedef __m512d vd;
 #define vf_select_less(a, b, then, otherwise) \
 	_mm512_mask_mov_ps((otherwise), _mm512_cmp_ps_mask((a), (b), _CMP_LT_OQ), (then))
 #define vf_not_less(a, b) ((unsigned) _mm512_cmp_ps_mask((a), (b), _CMP_NLT_UQ))
+#define vf_sub(a, b) _mm512_sub_ps((a), (b))
+#define vf_look_up(table, index) _mm512_permutexvar_ps(_mm512_loadu_si512(index), vf_load(table))
 #define vd_load_floats(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
 #define vd_add(a, b) _mm512_add_pd((a), (b))
 #define vd_sub(a, b) _mm512_sub_pd((a), (b))

@@ -44,6 +44,7 @@ vd_value_at(const double *p)
 #endif
 
 #include "kernel_filter_body.h"
+#include "kernel_panel_body.h"
 
 /* ---- exact distances ---- */
 
@@ -220,58 +221,6 @@ point_squared(const void *x, int width, int d, const double *center)
 	return width == 8 ? rough_squared(x, 8, d, center) : rough_squared(x, 4, d, center);
 }
 
-/* ---- squared distances in double-double ---- */
-
-typedef struct vdd
-{
-	vd hi, lo;
-} vdd;
-
-/* Knuth's TwoSum and Dekker's TwoProduct, as in dd.h. */
-INLINE vdd
-vdd_two_sum(vd a, vd b)
-{
-	vd sum = vd_add(a, b);
-	vd bb = vd_sub(sum, a);
-
-	return (vdd) {sum, vd_add(vd_sub(a, vd_sub(sum, bb)), vd_sub(b, bb))};
-}
-
-INLINE vdd
-vdd_square(vd a)
-{
-	vd product = vd_mul(a, a);
-	vd t = vd_mul(a, vd_set(134217729.0));
-	vd high = vd_sub(t, vd_sub(t, a));
-	vd low = vd_sub(a, high);
-	vd cross = vd_mul(high, low);
-
-	return (vdd) {product, vd_add(vd_add(vd_sub(vd_mul(high, high), product), vd_add(cross, cross)),
-								  vd_mul(low, low))};
-}
-
-static void
-deviations(const double *panel, int d, const double *center, double *hi, double *lo)
-{
-	for (int lane = 0; lane < CLU_LANES; lane += VD_LANES)
-	{
-		vdd sum = {vd_set(0), vd_set(0)};
-
-		for (int j = 0; j < d; j++)
-		{
-			vdd difference = vdd_two_sum(vd_load(panel + j * CLU_LANES + lane), vd_set(-center[j]));
-			vdd square = vdd_square(difference.hi);
-			vd	cross = vd_mul(difference.hi, difference.lo);
-			vdd total = vdd_two_sum(sum.hi, square.hi);
-
-			square.lo = vd_add(square.lo, vd_add(cross, cross));
-			sum = vdd_two_sum(total.hi, vd_add(total.lo, vd_add(sum.lo, square.lo)));
-		}
-		vd_store(hi + lane, sum.hi);
-		vd_store(lo + lane, sum.lo);
-	}
-}
-
 /* ---- one point against all centres: centres in lanes ---- */
 
 #define GROUP_VECTORS (CLU_GROUP / VD_LANES)
@@ -333,6 +282,9 @@ point_distances(clu_metric metric, const double *x, int d, const double *packed,
 	else
 		point_distances_metric(CLU_SQUARED, x, d, packed, groups, out);
 }
+
+#ifndef POINT_NEAREST
+#define POINT_NEAREST point_nearest
 
 /* The least distance of each lane so far, and the number of the vector that it came from. */
 INLINE void
@@ -397,6 +349,8 @@ point_nearest(clu_metric metric, const double *x, int d, const double *packed, i
 		return point_nearest_metric(CLU_L1, x, d, packed, groups, distance);
 	return point_nearest_metric(CLU_SQUARED, x, d, packed, groups, distance);
 }
+
+#endif
 
 #include "kernel_bernoulli_body.h"
 
@@ -594,9 +548,10 @@ static bool available(void);
 	.filter_group = FILTER_GROUP, .filter_panel = filter_panel, .filter = filter,                 \
 	.filter_l1 = filter_l1, .filter_l1_gaps = filter_l1_gaps, .filter_gaps = filter_gaps,         \
 	.exact_gaps = exact_gaps, .used_up = used_up, .filter_list = filter_list, .scores = scores,   \
-	.point_scores = point_scores, .nearest = nearest, .distances = distances,                     \
-	.deviations = deviations, .point_squared = point_squared, .point_distances = point_distances, \
-	.point_nearest = point_nearest, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
+	.point_scores = point_scores, .panel = panel, .nearest = nearest, .distances = distances,     \
+	.deviations = deviations, .add_side_by_side = add_side_by_side,                               \
+	.point_squared = point_squared, .point_distances = point_distances,                           \
+	.point_nearest = POINT_NEAREST, .gather = gather, .scatter = scatter, .add_ones = add_ones,   \
 	.softmax = softmax, .hamming = hamming, .count_less = count_less, .add_row = add_row,         \
 	.add_sided = add_sided, .gmm_panel = gmm_panel, .gmm_white = gmm_white, .gmm_full = gmm_full, \
 	.gmm_diag = gmm_diag, .gmm_share = gmm_share, .gmm_log_sum = gmm_log_sum,                     \

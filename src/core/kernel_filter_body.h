@@ -484,27 +484,50 @@ exact_gaps(clu_metric metric, const double *restrict least, const double *restri
 			gap[lane] = clu_exact_gap(CLU_SQUARED, least[lane], second[lane], d, unit);
 }
 
+/* What is left of 32 reaches; few labels are looked up in registers, where that can be done. */
+INLINE void
+what_is_left(const float *restrict reach, const uint32_t *restrict label,
+			 const float *restrict gone, int k, vf *left)
+{
+	float here[CLU_LANES];
+
+#ifdef vf_look_up
+	if (k <= CLU_FEW_LABELS)
+	{
+#pragma GCC unroll 8
+		for (int v = 0; v < CLU_LANES / VF_LANES; v++)
+			left[v] = vf_sub(vf_load(reach + v * VF_LANES), vf_look_up(gone, label + v * VF_LANES));
+		return;
+	}
+#endif
+	(void) k;
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		here[lane] = reach[lane] - gone[label[lane]];
+	for (int v = 0; v < CLU_LANES / VF_LANES; v++)
+		left[v] = vf_load(here + v * VF_LANES);
+}
+
 static uint32_t
 used_up(const float *restrict reach, const uint32_t *restrict label, const float *restrict gone,
-		float *least)
+		int k, float *least)
 {
-	float	 left[CLU_LANES];
+	vf		 left[CLU_LANES / VF_LANES], low;
+	float	 lane[VF_LANES];
 	uint32_t used = 0;
-	vf		 low;
 
-	for (int lane = 0; lane < CLU_LANES; lane++)
-		left[lane] = reach[lane] - gone[label[lane]];
-	low = vf_load(left);
-	for (int lane = 0; lane < CLU_LANES; lane += VF_LANES)
+	what_is_left(reach, label, gone, k, left);
+	low = left[0];
+#pragma GCC unroll 8
+	for (int v = 0; v < CLU_LANES / VF_LANES; v++)
 	{
-		vf here = vf_load(left + lane);
-
-		used |= vf_not_less(vf_set(0), here) << lane;
-		low = vf_min(low, here);
+		used |= vf_not_less(vf_set(0), left[v]) << (v * VF_LANES);
+		low = vf_min(low, left[v]);
 	}
-	vf_store(left, low);
-	*least = left[0];
-	for (int lane = 1; lane < VF_LANES; lane++)
-		*least = left[lane] < *least ? left[lane] : *least;
-	return used;
+	if (used != 0)
+		return used;
+	vf_store(lane, low);
+	*least = lane[0];
+	for (int i = 1; i < VF_LANES; i++)
+		*least = lane[i] < *least ? lane[i] : *least;
+	return 0;
 }

@@ -33,28 +33,12 @@
 
 /* ---- panels ---- */
 
-/* Four lanes, whatever the length of a vector: as much as a transposition takes at once. */
-typedef double	  quad __attribute__((vector_size(32)));
-typedef long long quad_places __attribute__((vector_size(32)));
-
-/* Columns j .. j + 4 of a row. */
-INLINE void
-load_quad(const void *row, const int width, int j, quad *out)
-{
-	const float *x = (const float *) row + j;
-
-	if (width == 8)
-		memcpy(out, (const double *) row + j, sizeof(quad));
-	else
-		*out = (quad) {x[0], x[1], x[2], x[3]};
-}
-
 /* Columns j .. j + 4 of four rows: four lanes of the panel. */
 INLINE void
 fill_quads(const void *const *row, const int width, int j, const double *shift, const double *scale,
 		   double *panel)
 {
-	quad r[4], column[4], even[2], odd[2], less, factor;
+	quad r[4], less, factor;
 
 	memcpy(&less, shift + j, sizeof(quad));
 	memcpy(&factor, scale + j, sizeof(quad));
@@ -64,19 +48,7 @@ fill_quads(const void *const *row, const int width, int j, const double *shift, 
 		load_quad(row[i], width, j, &r[i]);
 		r[i] = (r[i] - less) * factor;
 	}
-#pragma GCC unroll 2
-	for (int i = 0; i < 2; i++)
-	{
-		even[i] = SHUFFLE(quad_places, r[2 * i], r[2 * i + 1], 0, 4, 2, 6);
-		odd[i] = SHUFFLE(quad_places, r[2 * i], r[2 * i + 1], 1, 5, 3, 7);
-	}
-	column[0] = SHUFFLE(quad_places, even[0], even[1], 0, 1, 4, 5);
-	column[1] = SHUFFLE(quad_places, odd[0], odd[1], 0, 1, 4, 5);
-	column[2] = SHUFFLE(quad_places, even[0], even[1], 2, 3, 6, 7);
-	column[3] = SHUFFLE(quad_places, odd[0], odd[1], 2, 3, 6, 7);
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-		memcpy(panel + (j + i) * CLU_LANES, &column[i], sizeof(quad));
+	store_turned(r, panel + j * CLU_LANES);
 }
 
 INLINE void

@@ -60,21 +60,6 @@ clu_sums_settle(clu_sums *sums)
 	memset(sums->changed, 0, (size_t) sums->k * sizeof(bool));
 }
 
-void
-clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool subtract)
-{
-	size_t at = (size_t) c * (size_t) sums->d;
-
-	sums->changed[c] = true;
-	if (sums->wide)
-		return;
-	clu_kernel->add_row(sums->hi + at, sums->lo + at, x, weight, subtract, sums->scale, sums->d);
-	clu_exact_add(&sums->weight_hi[c], &sums->weight_lo[c], subtract ? -weight : weight,
-				  sums->weight_scale);
-	if (++sums->pending == CLU_EXACT_CARRY)
-		clu_sums_carry(sums);
-}
-
 /* The two parts of a double-double lie where those of the fixed point number would. */
 static void
 add_wide(int64_t *hi, int64_t *lo, clu_dd term)

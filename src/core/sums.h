@@ -14,6 +14,8 @@
 #define CLU_SUMS_H
 
 #include "dd.h"
+#include "exact.h"
+#include "kernel.h"
 #include "points.h"
 
 typedef struct clu_sums
@@ -33,15 +35,28 @@ void clu_sums_layout(clu_sums *sums, clu_arena *arena, int k, int d);
 void clu_sums_measure(clu_sums *sums, const clu_points *points);
 void clu_sums_clear(clu_sums *sums);
 
-/* Add a point to cluster c, or take it away; nothing where the sums are wide. */
-void clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool subtract);
-
 /* Wide sums, from the labels of all points; buffer has room for a point. */
 void clu_sums_recompute(clu_sums *sums, const clu_points *points, const uint32_t *label,
 						double *buffer, const clu_interrupt *interrupt);
 
 /* Carry all; before merging or reading. */
 void clu_sums_carry(clu_sums *sums);
+
+/* Add a point to cluster c, or take it away; nothing where the sums are wide. */
+static inline void
+clu_sums_add(clu_sums *sums, uint32_t c, const double *x, double weight, bool subtract)
+{
+	size_t at = (size_t) c * (size_t) sums->d;
+
+	sums->changed[c] = true;
+	if (sums->wide)
+		return;
+	clu_kernel->add_row(sums->hi + at, sums->lo + at, x, weight, subtract, sums->scale, sums->d);
+	clu_exact_add(&sums->weight_hi[c], &sums->weight_lo[c], subtract ? -weight : weight,
+				  sums->weight_scale);
+	if (++sums->pending == CLU_EXACT_CARRY)
+		clu_sums_carry(sums);
+}
 
 /* Add the other statistics, of the same scales. */
 void clu_sums_merge(clu_sums *sums, const clu_sums *other);

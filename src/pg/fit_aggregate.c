@@ -10,6 +10,7 @@
 #include "pg_clustering.h"
 
 #include "catalog/pg_type.h"
+#include "executor/nodeAgg.h"
 #include "utils/jsonb.h"
 
 #include "fit_run.h"
@@ -26,6 +27,7 @@ PG_FUNCTION_INFO_V1(clustering_fit_final);
 /* What may not change within a group, as it came. */
 typedef struct fit_arguments
 {
+	bool			 fixed;		   /* by the statement: it can't give others within a group */
 	struct varlena	*options_json; /* detoasted; NULL: none given */
 	clu_pg_model_key start_key;	   /* of the start model's datum */
 	int				 structure;	   /* of its covariances */
@@ -126,12 +128,36 @@ clu_pg_take_structure(clu_options *options, int structure, double variance)
 		options->value[CLU_VARIANCE].number = variance;
 }
 
+/*
+ * Whether nothing but the point and its weight can change from row to row: constants can't, and parameters of
+ * the executor, such as a scalar subquery, only where the aggregate begins anew.
+ */
+static bool
+are_fixed(FunctionCallInfo fcinfo)
+{
+	Aggref	 *call = AggGetAggref(fcinfo);
+	AggState *executor = (AggState *) fcinfo->context;
+
+	/* for an aggregate inside another one, the executor knows the arguments of the outer one */
+	if (call == NULL || &executor->curpertrans->transfn != fcinfo->flinfo)
+		return false;
+	for (int argument = ARG_CLUSTERS; argument <= ARG_OPTIONS && argument < PG_NARGS(); argument++)
+	{
+		TargetEntry *entry = list_nth(call->args, argument - ARG_POINT);
+
+		if (!IsA(entry->expr, Const) && !IsA(entry->expr, Param))
+			return false;
+	}
+	return true;
+}
+
 static void
 read_arguments(FunctionCallInfo fcinfo, fit_state *state)
 {
 	fit_arguments  *arguments = &state->arguments;
 	clu_pg_request *request = &state->request;
 
+	arguments->fixed = are_fixed(fcinfo);
 	if (starts_from_model(fcinfo))
 		read_start(fcinfo, state);
 	else
@@ -290,7 +316,7 @@ transition(FunctionCallInfo fcinfo, clu_algorithm algorithm, open_function open)
 			AggRegisterCallback(fcinfo, close_rows, PointerGetDatum(&state->rows));
 		MemoryContextSwitchTo(old);
 	}
-	else
+	else if (!state->arguments.fixed)
 		check_arguments(fcinfo, state);
 	state->rows_seen++;
 	add_row(fcinfo, state, open);

@@ -68,8 +68,15 @@ extern bool clu_pg_point_pack(const clu_pg_point *point, uint64 *row, double *sc
 pg_noreturn extern void clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where,
 											bool may_skip);
 
-/* The weight of a row, or 0 where it's to be skipped; 1 where there is no such argument. */
-extern double clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where);
+/* The weight of a row, or 0 where it's to be skipped. */
+extern double clu_pg_weight_given(FunctionCallInfo fcinfo, int argument, int64 where);
+
+/* The same; 1 where there is no such argument. */
+static inline double
+clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where)
+{
+	return PG_NARGS() > argument ? clu_pg_weight_given(fcinfo, argument, where) : 1;
+}
 
 /* ---- fits (fit_aggregate.c) ---- */
 

@@ -21,8 +21,15 @@
 #include "numeric_value.h"
 #include "points.h"
 
-/* An array without its varlena header: ndim, dataoffset, elemtype, dimensions, lower bounds. */
-#define HEADER_INTS 3
+/* An array without its varlena header: these, the lower bound, and the values or a bitmap of NULLs. */
+enum
+{
+	DIMENSIONS,
+	OFFSET,
+	ELEMENT_TYPE,
+	LENGTH,
+	HEADER_INTS = 5
+};
 
 static void
 report_shape(int ndim, int64 where)
@@ -34,38 +41,56 @@ report_shape(int ndim, int64 where)
 					errhint("Pass the coordinates of one row, such as ARRAY[a, b, c].")));
 }
 
+/* Most are small: as they lie in a row, or made by an expression. */
+static inline const char *
+contents(Datum datum)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(datum);
+
+	if (unlikely(VARATT_IS_EXTERNAL(value) || VARATT_IS_COMPRESSED(value)))
+		value = PG_DETOAST_DATUM_PACKED(datum);
+	return VARDATA_ANY(value);
+}
+
+static inline int32
+header_int(const char *start, int number)
+{
+	int32 value;
+
+	memcpy(&value, start + number * (int) sizeof(value), sizeof(value));
+	return value;
+}
+
 void
 clu_pg_point_open(clu_pg_point *point, Datum datum, int64 where)
 {
-	struct varlena *array = PG_DETOAST_DATUM_PACKED(datum);
-	const char	   *start = VARDATA_ANY(array);
-	int32			header[HEADER_INTS], offset;
-	int32			size;
+	const char *start = contents(datum);
+	int32		offset = header_int(start, OFFSET);
 
-	memcpy(header, start, sizeof(header));
-	if (header[0] != 1)
-		report_shape(header[0], where);
-	memcpy(&size, start + sizeof(header), sizeof(size));
-	if (size < 1)
+	if (header_int(start, DIMENSIONS) != 1)
+		report_shape(header_int(start, DIMENSIONS), where);
+	point->d = header_int(start, LENGTH);
+	if (point->d < 1)
 		report_shape(0, where);
+	point->type = (Oid) header_int(start, ELEMENT_TYPE);
+	point->data = start + HEADER_INTS * sizeof(int32);
+	point->nulls = NULL;
 
 	/* offsets count from the start of the array with its full header */
-	offset = header[1] == 0 ? (int32) ARR_OVERHEAD_NONULLS(1) : header[1];
-	point->d = size;
-	point->type = (Oid) header[2];
-	point->data = start + offset - VARHDRSZ;
-	point->nulls =
-		header[1] == 0 ? NULL : (const bits8 *) start + sizeof(header) + 2 * sizeof(int32);
+	if (offset != 0)
+	{
+		point->nulls = (const bits8 *) point->data;
+		point->data = start + offset - VARHDRSZ;
+	}
 }
 
 /* Both types are stored alike: the number of bits, then the bits, the first in the high end. */
 void
 clu_pg_bits_open(clu_pg_point *point, Datum datum, int64 where)
 {
-	struct varlena *bits = PG_DETOAST_DATUM_PACKED(datum);
-	int32			length;
+	const char *start = contents(datum);
+	int32		length = header_int(start, 0);
 
-	memcpy(&length, VARDATA_ANY(bits), sizeof(length));
 	if (length < 1)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 						errmsg("point must be a bit string with at least one bit"),
@@ -73,7 +98,7 @@ clu_pg_bits_open(clu_pg_point *point, Datum datum, int64 where)
 								  : errdetail("The bit string is empty.")));
 	point->d = length;
 	point->type = VARBITOID;
-	point->data = VARDATA_ANY(bits) + sizeof(length);
+	point->data = start + sizeof(length);
 	point->nulls = NULL;
 }
 
@@ -318,12 +343,10 @@ clu_pg_point_report(const clu_pg_point *point, int invalid, int64 where, bool ma
 }
 
 double
-clu_pg_weight(FunctionCallInfo fcinfo, int argument, int64 where)
+clu_pg_weight_given(FunctionCallInfo fcinfo, int argument, int64 where)
 {
 	double weight;
 
-	if (PG_NARGS() <= argument)
-		return 1;
 	if (PG_ARGISNULL(argument))
 		return 0;
 	weight = PG_GETARG_FLOAT8(argument);

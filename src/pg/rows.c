@@ -4,21 +4,19 @@
  */
 #include "rows.h"
 
+#include <sys/mman.h>
+
 #include "order.h"
 
 #define FIRST_CAPACITY 4
 #define LEAST_RUN (1024 * 1024)	  /* bytes that are worth being written out */
 #define WRITE_BUFFER (256 * 1024) /* bytes */
 #define CHECK_WEIGHTS 65536		  /* between two checks for interrupts */
+#define PIECE (1024 * 1024)		  /* bytes whose pages are asked for together */
+#define MANY_PIECES (16 * PIECE)  /* bytes beside which a piece that isn't needed is little */
 
 /* What the sort of a run needs for each row: numbers, keys, weight. */
 #define SORT_SIZE 40
-
-static Size
-row_size(const clu_pg_rows *rows)
-{
-	return clu_row_size(rows->d, rows->width);
-}
 
 /* ---- writing out ---- */
 
@@ -92,14 +90,14 @@ write_run(clu_pg_rows *rows)
 {
 	MemoryContext sorting =
 		AllocSetContextCreate(CurrentMemoryContext, "clustering run", ALLOCSET_SMALL_SIZES);
-	Size	  room = Max(WRITE_BUFFER, row_size(rows));
+	Size	  room = Max(WRITE_BUFFER, rows->size);
 	char	 *buffer = MemoryContextAllocHuge(sorting, room);
 	clu_order order;
 
 	sort_kept(rows, &order, sorting);
 	if (rows->value_file == NULL)
 		rows->value_file = open_file(rows);
-	append_in_order(rows->value_file, rows->values, row_size(rows), order.index, rows->kept, buffer,
+	append_in_order(rows->value_file, rows->values, rows->size, order.index, rows->kept, buffer,
 					room);
 	if (rows->weights != NULL && rows->weight_file == NULL)
 	{
@@ -121,7 +119,7 @@ write_run(clu_pg_rows *rows)
 static bool
 may_grow(const clu_pg_rows *rows)
 {
-	Size row = row_size(rows) + sizeof(double) + SORT_SIZE;
+	Size row = rows->size + sizeof(double) + SORT_SIZE;
 
 	return rows->capacity * row < LEAST_RUN ||
 		   MemoryContextMemAllocated(rows->context, true) + rows->capacity * row <=
@@ -131,39 +129,67 @@ may_grow(const clu_pg_rows *rows)
 static void
 grow(clu_pg_rows *rows)
 {
-	Size row = row_size(rows);
-
 	rows->capacity = rows->capacity == 0 ? FIRST_CAPACITY : rows->capacity * 2;
 	if (rows->values == NULL)
-		rows->values = MemoryContextAllocHuge(rows->context, rows->capacity * row);
+		rows->values = MemoryContextAllocHuge(rows->context, rows->capacity * rows->size);
 	else
-		rows->values = repalloc_huge(rows->values, rows->capacity * row);
+		rows->values = repalloc_huge(rows->values, rows->capacity * rows->size);
 }
 
-char *
-clu_pg_rows_next(clu_pg_rows *rows)
-{
-	if (rows->n >= UINT32_MAX - 1)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("a fit can't take more than %u rows", UINT32_MAX - 1),
-						errhint("Fit a sample of the rows, or use cluster_step.")));
-	if (rows->kept == rows->capacity && (rows->capacity == 0 || may_grow(rows)))
-		grow(rows);
-	else if (rows->kept == rows->capacity)
-		write_run(rows);
-	return rows->values + rows->kept * row_size(rows);
-}
-
-/* Memory for weights only from the first that isn't 1. */
+/* Have the pages from one address to another, as far as they are whole, if the system can do that. */
 static void
-keep_weight(clu_pg_rows *rows, double weight)
+fetch_pages(const char *from, const char *to)
+{
+#ifdef MADV_POPULATE_WRITE
+	uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+	uintptr_t first = TYPEALIGN_DOWN(page, (uintptr_t) from);
+
+	(void) madvise((void *) first, TYPEALIGN_DOWN(page, (uintptr_t) to) - first,
+				   MADV_POPULATE_WRITE);
+#endif
+}
+
+/*
+ * Make memory for the next rows ready.  A large block has no pages before they are touched, and a fault for each
+ * takes longer than to copy its rows: so they are asked for some at a time.
+ */
+static void
+get_ready(clu_pg_rows *rows)
+{
+	if (rows->capacity * rows->size < MANY_PIECES)
+	{
+		rows->ready = rows->capacity;
+		return;
+	}
+	rows->ready = Min(rows->kept + Max(PIECE / rows->size, 1), rows->capacity);
+	fetch_pages(rows->values + rows->kept * rows->size, rows->values + rows->ready * rows->size);
+}
+
+void
+clu_pg_rows_make_room(clu_pg_rows *rows)
+{
+	if (rows->n >= CLU_PG_MOST_ROWS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("a fit can't take more than %u rows", CLU_PG_MOST_ROWS),
+						errhint("Fit a sample of the rows, or use cluster_step.")));
+	rows->size = clu_row_size(rows->d, rows->width);
+	if (rows->kept == rows->capacity)
+	{
+		if (rows->capacity == 0 || may_grow(rows))
+			grow(rows);
+		else
+			write_run(rows);
+	}
+	get_ready(rows);
+}
+
+void
+clu_pg_rows_keep_weight(clu_pg_rows *rows, double weight)
 {
 	Size size = rows->capacity * sizeof(double);
 
 	if (rows->weights == NULL)
 	{
-		if (weight == 1)
-			return;
 		rows->weights = MemoryContextAllocHuge(rows->context, size);
 		for (Size i = 0; i < rows->kept; i++)
 		{
@@ -176,14 +202,6 @@ keep_weight(clu_pg_rows *rows, double weight)
 		rows->weights = repalloc_huge(rows->weights, size);
 	rows->weights_capacity = rows->capacity;
 	rows->weights[rows->kept] = weight;
-}
-
-void
-clu_pg_rows_add(clu_pg_rows *rows, double weight)
-{
-	keep_weight(rows, weight);
-	rows->kept++;
-	rows->n++;
 }
 
 void
@@ -200,7 +218,7 @@ clu_pg_rows_finish(clu_pg_rows *rows)
 		pfree(rows->weights);
 	rows->values = NULL;
 	rows->weights = NULL;
-	rows->capacity = rows->weights_capacity = 0;
+	rows->capacity = rows->ready = rows->weights_capacity = 0;
 }
 
 void

@@ -15,6 +15,8 @@
 #include "points.h"
 #include "room.h"
 
+#define CLU_PG_MOST_ROWS (UINT32_MAX - 1)
+
 typedef struct clu_pg_rows
 {
 	MemoryContext context;
@@ -24,7 +26,9 @@ typedef struct clu_pg_rows
 	Size		  n; /* all */
 
 	/* in memory */
+	Size	size; /* of a row; known with the first */
 	Size	kept;
+	Size	ready; /* rows whose memory can be used, at most capacity */
 	Size	capacity;
 	char   *values;
 	double *weights; /* NULL while all are 1 */
@@ -37,11 +41,28 @@ typedef struct clu_pg_rows
 	int			 runs;
 } clu_pg_rows;
 
+/* Make room for one more row, and for a weight that isn't 1 like all before it. */
+extern void clu_pg_rows_make_room(clu_pg_rows *rows);
+extern void clu_pg_rows_keep_weight(clu_pg_rows *rows, double weight);
+
 /* Room for one more row; where its values go. */
-extern char *clu_pg_rows_next(clu_pg_rows *rows);
+static inline char *
+clu_pg_rows_next(clu_pg_rows *rows)
+{
+	if (unlikely(rows->kept == rows->ready || rows->n >= CLU_PG_MOST_ROWS))
+		clu_pg_rows_make_room(rows);
+	return rows->values + rows->kept * rows->size;
+}
 
 /* Now it's there, with this weight. */
-extern void clu_pg_rows_add(clu_pg_rows *rows, double weight);
+static inline void
+clu_pg_rows_add(clu_pg_rows *rows, double weight)
+{
+	if (unlikely(rows->weights != NULL || weight != 1))
+		clu_pg_rows_keep_weight(rows, weight);
+	rows->kept++;
+	rows->n++;
+}
 
 /* If some rows are written out, write out all. */
 extern void clu_pg_rows_finish(clu_pg_rows *rows);

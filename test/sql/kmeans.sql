@@ -389,6 +389,7 @@ BEGIN
 	RETURN m;
 END $$;
 SELECT best_k(3) = model AS same FROM fit;
+SELECT k, (SELECT kmeans_fit(x, k) FROM iris) = best_k(k) AS same FROM generate_series(2, 4) AS k;
 CREATE TABLE parts (LIKE iris) PARTITION BY LIST (species);
 CREATE TABLE part0 PARTITION OF parts FOR VALUES IN (0);
 CREATE TABLE part12 PARTITION OF parts FOR VALUES IN (1, 2);

@@ -177,22 +177,26 @@ static bool
 gaps_agree(void)
 {
 	double	 least[CLU_LANES], second[CLU_LANES], unit = ldexp(1, (int) random_below(9) - 4);
-	float	 gap[CLU_LANES], reach[CLU_LANES], gone[5], low, want_low = INFINITY;
+	float	 gap[CLU_LANES], reach[CLU_LANES], gone[40], low, want_low = INFINITY;
 	uint32_t label[CLU_LANES], want = 0;
-	bool	 good = true;
+	int		 labels = 1 + (int) random_below(40);
+	bool	 good = true, enough = random_below(2);
 
-	for (int c = 0; c < 5; c++)
+	for (int c = 0; c < 40; c++)
 		gone[c] = (float) random_below(4);
 	for (int lane = 0; lane < CLU_LANES; lane++)
 	{
 		least[lane] = random_unit() * ldexp(1, (int) random_below(2000) - 1000);
 		second[lane] = random_below(4) ? least[lane] * (1 + random_unit()) : INFINITY;
-		label[lane] = (uint32_t) random_below(5);
+		label[lane] = (uint32_t) random_below((uint64_t) labels);
 		reach[lane] = random_below(20) ? 3 * (float) random_unit() : gone[label[lane]];
+		if (enough)
+			reach[lane] = gone[label[lane]] + (float) random_unit() + 0x1p-20f;
 		want |= (uint32_t) !(reach[lane] > gone[label[lane]]) << lane;
 		want_low = fminf(want_low, reach[lane] - gone[label[lane]]);
 	}
-	good = clu_kernel->used_up(reach, label, gone, &low) == want && low == want_low;
+	good = clu_kernel->used_up(reach, label, gone, labels, &low) == want &&
+		   (want != 0 || low == want_low);
 	for (int metric = CLU_SQUARED; metric <= CLU_L1; metric++)
 	{
 		clu_kernel->exact_gaps(metric, least, second, 7, unit, gap);
@@ -200,6 +204,44 @@ gaps_agree(void)
 			good = good && gap[lane] == clu_exact_gap(metric, least[lane], second[lane], 7, unit);
 	}
 	return good;
+}
+
+/* Double-doubles added up side by side, and the largest of a panel's deviations. */
+static bool
+sums_agree(void)
+{
+	double hi[CLU_SIDE_BY_SIDE], lo[CLU_SIDE_BY_SIDE], most = 0, largest;
+	double term_hi[CLU_LANES][CLU_SIDE_BY_SIDE], term_lo[CLU_LANES][CLU_SIDE_BY_SIDE];
+	double panel[3 * CLU_LANES], center[3], square[CLU_LANES], rest[CLU_LANES];
+	clu_dd sum[CLU_SIDE_BY_SIDE];
+	bool   good = true;
+
+	for (int s = 0; s < CLU_SIDE_BY_SIDE; s++)
+	{
+		sum[s] = clu_dd_two_product(random_normal(), random_normal());
+		hi[s] = sum[s].hi;
+		lo[s] = sum[s].lo;
+		for (int i = 0; i < CLU_LANES; i++)
+		{
+			double scale = ldexp(1, (int) random_below(100) - 50);
+			clu_dd term = clu_dd_two_product(random_normal() * scale, random_normal());
+
+			term_hi[i][s] = term.hi;
+			term_lo[i][s] = term.lo;
+			sum[s] = clu_dd_add(sum[s], term);
+		}
+	}
+	clu_kernel->add_side_by_side(hi, lo, term_hi[0], term_lo[0], CLU_LANES);
+	for (int s = 0; s < CLU_SIDE_BY_SIDE; s++)
+		good = good && same_bits(hi[s], sum[s].hi) && same_bits(lo[s], sum[s].lo);
+	for (int i = 0; i < 3 * CLU_LANES; i++)
+		panel[i] = random_normal();
+	for (int j = 0; j < 3; j++)
+		center[j] = random_normal();
+	largest = clu_kernel->deviations(panel, 3, center, square, rest);
+	for (int i = 0; i < CLU_LANES; i++)
+		most = fmax(most, square[i]);
+	return good && largest == most;
 }
 
 /* How many numbers are less, against a plain loop. */
@@ -315,7 +357,7 @@ test_kernels(void)
 		good = true;
 		for (int repeat = 0; repeat < 200; repeat++)
 			good = good && lists_agree(1 + (int) random_below(9), 1 + (int) random_below(60)) &&
-				   gaps_agree() &&
+				   gaps_agree() && sums_agree() &&
 				   rough_distance_agrees(1 + (int) random_below(90), repeat % 2 ? 8 : 4);
 		ok(good, "lists, scores, gaps and rough distances of kernel %s", kernel_names[kernel]);
 		good = true;
