@@ -11,6 +11,7 @@
 #define OF_A_POINT 1600		/* what it takes to narrow, beside the bounds */
 #define OF_A_DISTANCE 640	/* beside its terms */
 #define OF_A_BOUND 10		/* in small integers, beside its terms */
+#define OF_A_ROW 40			/* to bring it to the filter, for each column */
 #define NARROW_TRIAL 256	/* points that don't tell yet whether it pays */
 
 /* A point, and what is known of it before the list of its centres. */
@@ -209,7 +210,7 @@ clu_scan_crowded(clu_pass *p)
 static int
 most_listed(int k)
 {
-	return CLU_MIN(k / 16, CLU_MOST_LISTED);
+	return CLU_MIN((k + OF_A_ROW) / 6, CLU_MOST_LISTED);
 }
 
 /* What a bound takes. */
@@ -225,10 +226,11 @@ bool
 clu_narrowing_pays(const clu_assigner *a, const clu_narrow_member *own)
 {
 	double points = (double) own->narrowed, listed = (double) own->listed;
-	double scores = points * a->k * cost_of_bound(a) + (double) own->crowded * a->k * a->d;
+	double filter = (double) (a->k + OF_A_ROW) * a->d;
+	double scores = points * a->k * cost_of_bound(a) + (double) own->crowded * filter;
 	double distances = points * OF_A_POINT + (points + listed) * (5 * a->d + OF_A_DISTANCE);
 
-	return own->narrowed < NARROW_TRIAL || scores + distances < points * a->k * a->d * 0.8;
+	return own->narrowed < NARROW_TRIAL || scores + distances < points * filter * 0.8;
 }
 
 void
