@@ -44,24 +44,39 @@ store_turned(const quad *r, double *panel)
 		memcpy(panel + i * CLU_LANES, &column[i], sizeof(quad));
 }
 
+/* Lanes without a row repeat the first. */
+INLINE const char *
+row_of_lane(const char *x, const int width, int d, const uint32_t *row, int n, int lane)
+{
+	return x + (size_t) row[lane < n ? lane : 0] * (size_t) d * (size_t) width;
+}
+
+/* Four rows at a time; long ones don't come by themselves, so the next four are fetched. */
 INLINE void
 turn_rows(double *restrict panel, const char *restrict x, const int width, int d,
-		  const uint32_t *row, int n)
+		  const uint32_t *row, int n, const bool fetch)
 {
 	for (int lane = 0; lane < CLU_LANES; lane += 4)
 	{
-		const void *at[4];
+		const char *at[4], *next[4];
 		quad		r[4];
 		int			j = 0;
 
 #pragma GCC unroll 4
 		for (int i = 0; i < 4; i++)
-			at[i] = x + (size_t) row[lane + i < n ? lane + i : 0] * (size_t) d * (size_t) width;
+		{
+			at[i] = row_of_lane(x, width, d, row, n, lane + i);
+			next[i] = row_of_lane(x, width, d, row, n, lane + 4 + i);
+		}
 		for (; VD_LANES >= 4 && j + 4 <= d; j += 4)
 		{
 #pragma GCC unroll 4
 			for (int i = 0; i < 4; i++)
+			{
 				load_quad(at[i], width, j, &r[i]);
+				if (fetch)
+					__builtin_prefetch(next[i] + j * width);
+			}
 			store_turned(r, panel + j * CLU_LANES + lane);
 		}
 		for (; j < d; j++)
@@ -72,13 +87,19 @@ turn_rows(double *restrict panel, const char *restrict x, const int width, int d
 	}
 }
 
+#define LONG_ROW 64 /* columns */
+
 static void
 panel(double *panel, const void *x, int width, int d, const uint32_t *row, int n)
 {
-	if (width == 8)
-		turn_rows(panel, x, 8, d, row, n);
+	if (width == 8 && d < LONG_ROW)
+		turn_rows(panel, x, 8, d, row, n, false);
+	else if (width == 8)
+		turn_rows(panel, x, 8, d, row, n, true);
+	else if (d < LONG_ROW)
+		turn_rows(panel, x, 4, d, row, n, false);
 	else
-		turn_rows(panel, x, 4, d, row, n);
+		turn_rows(panel, x, 4, d, row, n, true);
 }
 
 /* ---- squared distances in double-double ---- */
