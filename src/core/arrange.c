@@ -278,8 +278,8 @@ copy_row(char *to, const char *from, size_t size)
 }
 
 /*
- * Move the row at home to the next place of its piece, the one that was there on in the same way, until
- * one is found for the place that the first left.  Returns how many were moved, all in all.
+ * Move the row at home to the next place of its piece, the one that was there on in the same way,
+ * until one is found for the place that the first left.  Returns how many were moved, all in all.
  */
 static inline size_t
 move_chain(const parting *p, size_t *next, size_t piece, size_t home, size_t moved)

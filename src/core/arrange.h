@@ -4,16 +4,16 @@
  *
  * Short rows are sorted fastest by moving them: what is looked at together then lies together, and
  * points that are the rows themselves need no memory of their own.  A column of which a sample has
- * been seen parts the rows into pieces, each of which goes on to be parted, by this column or by the
- * next, until it is small enough for the cache.  There it's sorted by number (order.h), and its rows
- * are put in order by way of a buffer.
+ * been seen parts the rows into pieces, each of which goes on to be parted, by this column or by
+ * the next, until it is small enough for the cache.  There it's sorted by number (order.h), and its
+ * rows are put in order by way of a buffer.
  *
- * What a piece is, is a matter of speed alone: any function of a value that never falls as the value
- * rises will do.  So the range of the sample is cut into many equal cells, and neighbouring cells
- * make up a piece of about the size wanted.  Where that left most of the rows in one piece, by
- * design or by bad luck, the cells of the next step are cut from the range of the ordered bits, of
- * which every step takes many away; and where most of the sample is one value, that value gets
- * a piece for itself.  Each row takes part in log2(n) steps and a few for every column at most.
+ * What a piece is, is a matter of speed alone: any function of a value that never falls as the
+ * value rises will do.  So the range of the sample is cut into many equal cells, and neighbouring
+ * cells make up a piece of about the size wanted.  Where that left most of the rows in one piece,
+ * by design or by bad luck, the cells of the next step are cut from the range of the ordered bits,
+ * of which every step takes many away; and where most of the sample is one value, that value gets a
+ * piece for itself.  Each row takes part in log2(n) steps and a few for every column at most.
  */
 #ifndef CLU_ARRANGE_H
 #define CLU_ARRANGE_H

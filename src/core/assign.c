@@ -280,7 +280,10 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	else if (a->filtered)
 		pack_for_filter(a, interrupt);
 
-	/* numbers far outside of the points' might overflow, which is no proof where they are added up */
+	/*
+	 * numbers far outside of the points' might overflow, which is no proof where they are added
+	 * up
+	 */
 	if (a->filtered && a->metric == CLU_L1 && a->largest_norm >= MOST_WIDE)
 		a->filtered = false;
 	a->narrowed = a->filtered && a->metric == CLU_SQUARED && a->narrow != NULL &&
@@ -339,7 +342,10 @@ scan_exactly(clu_pass *p, const uint32_t *queue, int n)
 		clu_settle(p, queue[lane], (uint32_t) index[lane], a->k == 1 ? FLT_MAX / 4 : gap[lane]);
 }
 
-/* What the filter says of the points in its panel: the nearest centre, and the gap where that is proven. */
+/*
+ * What the filter says of the points in its panel: the nearest centre, and the gap where that is
+ * proven.
+ */
 static void
 filter_panel(const clu_assigner *a, const float *panel, const float *norm, float *index, float *gap)
 {
@@ -394,7 +400,10 @@ scan(clu_pass *p, const uint32_t *queue, int n, const clu_interrupt *interrupt)
 
 /* ---- whole blocks ---- */
 
-/* The lanes of a panel whose gaps are used up, as bits; the ways of all centres tell of most panels. */
+/*
+ * The lanes of a panel whose gaps are used up, as bits; the ways of all centres tell of most
+ * panels.
+ */
 static uint32_t
 doubtful_lanes(const clu_pass *p, size_t first, float all_gone)
 {

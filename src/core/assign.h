@@ -112,7 +112,10 @@ void clu_assign_reset(clu_assigner *assigner, size_t n);
 void clu_assign_prepare(clu_assigner *assigner, const double *center, const double *previous,
 						const clu_interrupt *interrupt);
 
-/* Assign a block, which begins with a panel; the labels that changed are listed in changes (room for block->n). */
+/*
+ * Assign a block, which begins with a panel; the labels that changed are listed in changes (room
+ * for block->n).
+ */
 size_t clu_assign_block(clu_assigner *assigner, int member, const clu_block *block,
 						clu_change *changes, const clu_interrupt *interrupt);
 

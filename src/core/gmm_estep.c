@@ -11,8 +11,9 @@
  * takes of the parameters).  The log density is log sum_k exp a_k, and the responsibilities are
  * r_k = exp(a_k - log density).
  *
- * Where all components have one covariance, F x and F mu_k are computed once and not for every pair.
- * Of their difference is lost what rounding took from x already, which is relative to the frame.
+ * Where all components have one covariance, F x and F mu_k are computed once and not for every
+ * pair.  Of their difference is lost what rounding took from x already, which is relative to the
+ * frame.
  *
  * M-step.  While the points are in the cache, the moments of each component are taken about its
  * current mean,

@@ -7,8 +7,8 @@
  * is the same for all points, ln pi - d/2 ln 2 pi + sum_i ln F_ii.  Where all components have one
  * covariance, it reads F mu of each mean as well.
  *
- * What limits it: the factors of full matrices, each about d^3/3 multiplications by way of Cholesky's
- * factor.  A component is one item of work for a team.
+ * What limits it: the factors of full matrices, each about d^3/3 multiplications by way of
+ * Cholesky's factor.  A component is one item of work for a team.
  */
 #include "gmm.h"
 

@@ -115,8 +115,8 @@ typedef struct clu_kernels
 
 	/*
 	 * The points of a panel, as bits, whose reach is not above what is gone of their label.  Where
-	 * there are none, by how much it is above, at least, rounded to the nearest float.  Of k labels,
-	 * gone has room for CLU_FEW_LABELS at least.
+	 * there are none, by how much it is above, at least, rounded to the nearest float.  Of k
+	 * labels, gone has room for CLU_FEW_LABELS at least.
 	 */
 	uint32_t (*used_up)(const float *reach, const uint32_t *label, const float *gone, int k,
 						float *least);
@@ -181,8 +181,8 @@ typedef struct clu_kernels
 	double (*deviations)(const double *panel, int d, const double *center, double *hi, double *lo);
 
 	/*
-	 * Add n double-doubles to each of CLU_SIDE_BY_SIDE, as clu_dd_add does: every addition waits for the one
-	 * before it, but not for those of other sums.
+	 * Add n double-doubles to each of CLU_SIDE_BY_SIDE, as clu_dd_add does: every addition waits
+	 * for the one before it, but not for those of other sums.
 	 */
 	void (*add_side_by_side)(double *hi, double *lo, const double *term_hi, const double *term_lo,
 							 int n);

@@ -57,7 +57,10 @@ typedef __m256d vd;
 #define vd_any_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) != 0)
 #define vd_all_less(a, b) (_mm256_movemask_pd(_mm256_cmp_pd((a), (b), _CMP_LT_OQ)) == 0xf)
 
-/* Of sixteen numbers those that the indexes tell: the fourth bit becomes a sign, which chooses the half. */
+/*
+ * Of sixteen numbers those that the indexes tell: the fourth bit becomes a sign, which chooses
+ * the half.
+ */
 static inline vf
 sixteen_at(const float *table, const uint32_t *index)
 {

@@ -20,9 +20,9 @@
  * operations out in turn to two schedulers, each of which has one multiplier and one adder: where
  * products and sums alternate, all products meet in one of them.
  *
- * What limits it (test/bench/peak.c): with AVX-512, densities reach 72 % of the peak at d = 8, where
- * squares, differences and the largest terms are more for the adders than for the multipliers, and
- * 90 % at d = 64.  AVX2 has 16 registers: 49 % and 80 %.
+ * What limits it (test/bench/peak.c): with AVX-512, densities reach 72 % of the peak at d = 8,
+ * where squares, differences and the largest terms are more for the adders than for the
+ * multipliers, and 90 % at d = 64.  AVX2 has 16 registers: 49 % and 80 %.
  */
 #define FACTOR_ROWS 4
 #define DIAG_VECTORS 4

@@ -8,9 +8,9 @@
  * CLU_NEGLIGIBLE of the greatest are made 0: they would cost a share in the moments.  Where those
  * of a component are that for all of these points, its exponentials aren't even computed.
  *
- * What limits it: the exponentials.  Each takes 16 additions and as many multiplications, which with
- * the difference from the largest, the shift and the sum are 19 for the adders: with AVX-512, three
- * quarters of the time.
+ * What limits it: the exponentials.  Each takes 16 additions and as many multiplications, which
+ * with the difference from the largest, the shift and the sum are 19 for the adders: with AVX-512,
+ * three quarters of the time.
  */
 #include "elementary.h"
 
@@ -204,8 +204,8 @@ are_equal(const double *w, int n)
 }
 
 /*
- * Of points with one weight, the logs of the totals are the log of their product: a total is between 1 and
- * k, and a logarithm takes as long as several exponentials.
+ * Of points with one weight, the logs of the totals are the log of their product: a total is
+ * between 1 and k, and a logarithm takes as long as several exponentials.
  */
 static void
 gmm_log_sum(int n, const double *w, const double *largest, const double *total, double *log_sum)

@@ -12,15 +12,15 @@
  * registers: four rows by four on the diagonal, with the differences and what they weigh computed
  * on the way, and MOMENT_COLUMNS columns elsewhere.
  *
- * Of up to eight columns, AVX-512 has registers for all sums of the first five rows, and then for those
- * of the others.
+ * Of up to eight columns, AVX-512 has registers for all sums of the first five rows, and then for
+ * those of the others.
  *
  * What limits it (test/bench/peak.c): with AVX-512, loops of few columns run at the rate of the
  * adders, which have differences and first moments on top; with the sums of lanes that is 61 % of
- * the peak at d = 8.  Otherwise a tile of sixteen sums takes eight loads for sixteen multiplications
- * and additions: 79 % at d = 64.  With AVX2 a tile of eight sums takes six loads, and with few
- * columns the sums of the eight lanes and the loop over panels count: 39 % at d = 8 and 58 % at
- * d = 64.
+ * the peak at d = 8.  Otherwise a tile of sixteen sums takes eight loads for sixteen
+ * multiplications and additions: 79 % at d = 64.  With AVX2 a tile of eight sums takes six loads,
+ * and with few columns the sums of the eight lanes and the loop over panels count: 39 % at d = 8
+ * and 58 % at d = 64.
  */
 #define SUM_LANES 8
 

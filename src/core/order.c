@@ -230,7 +230,10 @@ sort_sample(uint64_t *sample)
 	}
 }
 
-/* How many parts of the rows, of so many that the sample cuts them into, will have keys of their own. */
+/*
+ * How many parts of the rows, of so many that the sample cuts them into, will have keys of their
+ * own.
+ */
 static double
 told_apart(const keying *k, const uint64_t *sample, size_t n)
 {

@@ -2,11 +2,11 @@
  * order.h
  *		Putting rows in their canonical order.
  *
- * Lexicographic by value, and found by a radix sort of one column (words.h).  The keys are the upper
- * 32 bits of the range that the ordered bits of its values span, or the place of a value between
- * the least and the largest, in 2^32 equal steps: whichever tells more of a sample apart.  Rows
- * that are equal in their keys are sorted by new keys of the same column, and rows that are equal
- * in the column by the next one; short runs by merging, with whole rows compared.
+ * Lexicographic by value, and found by a radix sort of one column (words.h).  The keys are the
+ * upper 32 bits of the range that the ordered bits of its values span, or the place of a value
+ * between the least and the largest, in 2^32 equal steps: whichever tells more of a sample apart.
+ * Rows that are equal in their keys are sorted by new keys of the same column, and rows that are
+ * equal in the column by the next one; short runs by merging, with whole rows compared.
  */
 #ifndef CLU_ORDER_H
 #define CLU_ORDER_H

@@ -175,7 +175,10 @@ measure_values(measured *m, const clu_rows *rows, size_t first, size_t n)
 		widen_ranges(m, x, 4, n, (size_t) rows->d);
 }
 
-/* Short rows are measured many at a time, as if they were long ones: loops over columns are short else. */
+/*
+ * Short rows are measured many at a time, as if they were long ones: loops over columns are short
+ * else.
+ */
 static void
 measure_short_rows(measured *m, const clu_rows *rows, size_t first, size_t n)
 {

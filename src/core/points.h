@@ -185,7 +185,10 @@ clu_point(const clu_points *points, size_t i, double *buffer)
 	return clu_row(points->x, points->width, i, points->d, buffer);
 }
 
-/* Begin to bring the row at x, of so many bytes, into the cache; of a long one the rest comes by itself. */
+/*
+ * Begin to bring the row at x, of so many bytes, into the cache; of a long one the rest comes by
+ * itself.
+ */
 static inline void
 clu_fetch_row(const void *x, size_t size)
 {

@@ -8,9 +8,9 @@
  * pieces part is learned from a sample of the keys; a key that is frequent gets a piece for itself,
  * so that pieces don't become long for it.
  *
- * To sort a piece, its values are looked up, which lie anywhere.  In mostly short pieces it's then counted
- * for each how many are less, in vectors and without a branch.  What is left is a Shell sort, which
- * needs no memory and makes nothing of equal values.
+ * To sort a piece, its values are looked up, which lie anywhere.  In mostly short pieces it's then
+ * counted for each how many are less, in vectors and without a branch.  What is left is a Shell
+ * sort, which needs no memory and makes nothing of equal values.
  */
 #include "rank.h"
 
@@ -121,8 +121,8 @@ keys_of_share(void *work, size_t item, int member, const clu_interrupt *interrup
 /* ---- parting ---- */
 
 /*
- * Splitters that leave about equally many points to each piece.  The sample is drawn at random: every
- * so many points might have anything in common.
+ * Splitters that leave about equally many points to each piece.  The sample is drawn at random:
+ * every so many points might have anything in common.
  */
 static void
 choose_splitters(clu_ranks *ranks, const clu_interrupt *interrupt)
@@ -209,7 +209,10 @@ find_firsts(const clu_ranks *ranks)
 	}
 }
 
-/* And where the points of each share that are in a piece go.  Share after share: by pieces, counts lie far apart. */
+/*
+ * And where the points of each share that are in a piece go.  Share after share: by pieces,
+ * counts lie far apart.
+ */
 static void
 find_places(const clu_ranks *ranks)
 {
@@ -265,7 +268,10 @@ part_column(clu_ranks *ranks, clu_team *team, const clu_interrupt *interrupt)
 	clu_team_run(helpers, CLU_JOB_RANK_PART, ranks, clu_shares(n), interrupt);
 }
 
-/* The points are in the order of the first column, and in as good as any of a column that is one piece. */
+/*
+ * The points are in the order of the first column, and in as good as any of a column that is one
+ * piece.
+ */
 static void
 take_column(const clu_ranks *ranks, bool sorted)
 {

@@ -2,11 +2,11 @@
  * rank.h
  *		The points in the order of each column, as far as somebody has asked for it.
  *
- * order[column * n + rank] is the number of a point: by value, equal values by number.  Who looks for
- * medians looks at few places of it.  So a column is only parted into pieces, of values that
- * are all less than those of the next piece; the points of a piece are in the order of their numbers until
- * the piece is wanted and sorted, which happens at most once in a fit.  Those of the first column are
- * sorted from the beginning, since the points come in its order.
+ * order[column * n + rank] is the number of a point: by value, equal values by number.  Who looks
+ * for medians looks at few places of it.  So a column is only parted into pieces, of values that
+ * are all less than those of the next piece; the points of a piece are in the order of their
+ * numbers until the piece is wanted and sorted, which happens at most once in a fit.  Those of the
+ * first column are sorted from the beginning, since the points come in its order.
  *
  * The members of a team may look at the order at the same time, and want pieces; sorting them is a
  * step of its own, for the whole team.  Memory: 4 n d bytes, and 6 for every piece.

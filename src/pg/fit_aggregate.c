@@ -129,8 +129,8 @@ clu_pg_take_structure(clu_options *options, int structure, double variance)
 }
 
 /*
- * Whether nothing but the point and its weight can change from row to row: constants can't, and parameters of
- * the executor, such as a scalar subquery, only where the aggregate begins anew.
+ * Whether nothing but the point and its weight can change from row to row: constants can't, and
+ * parameters of the executor, such as a scalar subquery, only where the aggregate begins anew.
  */
 static bool
 are_fixed(FunctionCallInfo fcinfo)

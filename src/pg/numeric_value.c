@@ -5,22 +5,23 @@
  * The server has one by way of text, numeric to decimal digits and those to a double, which takes
  * several times as long as all else that is done with a row.  But most numerics are small: their
  * digits make an integer m of at most 2^53, and their value is m * 10^e with |e| <= 22.  Both m and
- * 10^|e| are doubles then, without rounding, so that m * 10^e, or m / 10^-e, rounded once, is
- * the double nearest to the value: the same that the server gives (Clinger, "How to read floating point
+ * 10^|e| are doubles then, without rounding, so that m * 10^e, or m / 10^-e, rounded once, is the
+ * double nearest to the value: the same that the server gives (Clinger, "How to read floating point
  * numbers accurately", PLDI 1990).  All others go by way of text.
  *
- * What a numeric looks like is known to numeric.c alone, but can't change, as it is what lies on disk
- * (pg_upgrade takes tables over as they are; it was last added to in 9.1, and in 14 for infinities, by
- * bits that had not been in use).  Digits are base 10000, the first and the last of them not 0:
+ * What a numeric looks like is known to numeric.c alone, but can't change, as it is what lies on
+ * disk (pg_upgrade takes tables over as they are; it was last added to in 9.1, and in 14 for
+ * infinities, by bits that had not been in use).  Digits are base 10000, the first and the last of
+ * them not 0:
  *
  *		header	uint16: the highest two bits are the sign, 0 or 0x4000 for -; 0x8000 says
  *				that the header is short, 0xC000 that this is NaN or an infinity
  *		weight	int16: the first digit is in units of 10000^weight
  *		digits	int16 each, as many as there is room for
  *
- * A short header has its sign in 0x2000 and the weight in the lowest seven bits, in two's complement.
- * As a server could still be different, a few numerics are made by the server and compared, once in
- * a session, before this is believed.
+ * A short header has its sign in 0x2000 and the weight in the lowest seven bits, in two's
+ * complement.  As a server could still be different, a few numerics are made by the server and
+ * compared, once in a session, before this is believed.
  */
 #include "numeric_value.h"
 
@@ -69,7 +70,8 @@ digit_at(const char *digits, int i)
 
 /*
  * The value of digits of which the last is in units of 10000^unit; false where that is not as
- * simple.  Of four or five, the decimal zeros at the end have to be left out to have m in its limits.
+ * simple.  Of four or five, the decimal zeros at the end have to be left out to have m in its
+ * limits.
  */
 static inline bool
 value_of_digits(const char *digits, int n, int unit, double *value)

@@ -21,7 +21,10 @@
 #include "numeric_value.h"
 #include "points.h"
 
-/* An array without its varlena header: these, the lower bound, and the values or a bitmap of NULLs. */
+/*
+ * An array without its varlena header: these, the lower bound, and the values or a bitmap of
+ * NULLs.
+ */
 enum
 {
 	DIMENSIONS,
@@ -281,7 +284,9 @@ clu_pg_point_read(const clu_pg_point *point, int width, void *values, int *inval
 	return false;
 }
 
-/* Bytes of a bit string, padded with zero bits by the server, to words of which each is a number. */
+/*
+ * Bytes of a bit string, padded with zero bits by the server, to words of which each is a number.
+ */
 static void
 pack_bits(const clu_pg_point *point, uint64 *row)
 {

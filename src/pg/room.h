@@ -5,8 +5,8 @@
  * A fit is written for points that lie in memory, and it may go through them in any order.  Where
  * they are more than work_mem allows, or other processes are to help with them, their memory is a
  * temporary file that is mapped.  What of it is resident then belongs to the kernel, which writes
- * it out and takes it away as it needs to; a thrifty room also lets go of its pages itself, every few
- * megabytes, so that a backend's resident memory stays small.
+ * it out and takes it away as it needs to; a thrifty room also lets go of its pages itself, every
+ * few megabytes, so that a backend's resident memory stays small.
  *
  * The traps of mapped files: a page that cannot be had kills the process by SIGBUS.  So a file is
  * always written before it's mapped, which also counts it towards temp_file_limit, and a full

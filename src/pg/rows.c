@@ -136,7 +136,10 @@ grow(clu_pg_rows *rows)
 		rows->values = repalloc_huge(rows->values, rows->capacity * rows->size);
 }
 
-/* Have the pages from one address to another, as far as they are whole, if the system can do that. */
+/*
+ * Have the pages from one address to another, as far as they are whole, if the system can do
+ * that.
+ */
 static void
 fetch_pages(const char *from, const char *to)
 {
@@ -150,8 +153,8 @@ fetch_pages(const char *from, const char *to)
 }
 
 /*
- * Make memory for the next rows ready.  A large block has no pages before they are touched, and a fault for each
- * takes longer than to copy its rows: so they are asked for some at a time.
+ * Make memory for the next rows ready.  A large block has no pages before they are touched, and a
+ * fault for each takes longer than to copy its rows: so they are asked for some at a time.
  */
 static void
 get_ready(clu_pg_rows *rows)
