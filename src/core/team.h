@@ -36,7 +36,7 @@ typedef enum clu_job
 	CLU_JOB_COUNT_WORDS, /* words of every piece (words.c) */
 	CLU_JOB_PART_WORDS,	 /* words into their pieces */
 	CLU_JOB_SORT_PIECE,	 /* a piece of the rows (order.c) */
-	CLU_JOB_MEASURE,	 /* ranges of columns and weights (points.c) */
+	CLU_JOB_MEASURE,	 /* ranges of columns and weights (measure.c) */
 	CLU_JOB_WEIGH,		 /* the sum of the weights */
 	CLU_JOB_COLLAPSE,	 /* equal rows to points */
 
