@@ -45,6 +45,7 @@ typedef __m256d vd;
 #define vd_load_floats(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
 #define vd_add(a, b) _mm256_add_pd((a), (b))
 #define vd_sub(a, b) _mm256_sub_pd((a), (b))
+#define vd_sub_multiplying(a, b) _mm256_fmsub_pd((a), _mm256_set1_pd(1), (b))
 #define vd_mul(a, b) _mm256_mul_pd((a), (b))
 #define vd_div(a, b) _mm256_div_pd((a), (b))
 #define vd_keep(v) __asm__ volatile("" : "+x"(v))

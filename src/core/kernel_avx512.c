@@ -50,6 +50,7 @@ typedef __m512d vd;
 #define vd_load_floats(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
 #define vd_add(a, b) _mm512_add_pd((a), (b))
 #define vd_sub(a, b) _mm512_sub_pd((a), (b))
+#define vd_sub_multiplying(a, b) _mm512_fmsub_pd((a), _mm512_set1_pd(1), (b))
 #define vd_mul(a, b) _mm512_mul_pd((a), (b))
 #define vd_div(a, b) _mm512_div_pd((a), (b))
 #define vd_keep(v) __asm__ volatile("" : "+v"(v))

@@ -10,8 +10,11 @@
  * and KERNEL_NAME what users call it.  vd_keep(v) has v computed before what follows, and changes
  * nothing: gcc puts sums off until they fill more than the registers.
  *
- * What limits the exact kernels: three operations where the filter needs one, at the rate of the
- * adders.  The others say it in their own files.
+ * vd_sub_multiplying(a, b) is a - b to the last bit, as a * 1 - b: on CPUs that have adders and
+ * multipliers these are given some differences, so that both have as much to do.
+ *
+ * What limits the exact kernels: three operations where the filter needs one.  The others say it in
+ * their own files.
  */
 #include "kernel.h"
 
@@ -49,11 +52,23 @@ vd_value_at(const double *p)
 /* ---- exact distances ---- */
 
 INLINE vd
+add_size(clu_metric metric, vd sum, vd difference)
+{
+	return vd_add(sum, metric == CLU_L1 ? vd_abs(difference) : vd_mul(difference, difference));
+}
+
+INLINE vd
 add_difference(clu_metric metric, vd sum, vd x, vd c)
 {
-	vd difference = vd_sub(x, c);
+	return add_size(metric, sum, vd_sub(x, c));
+}
 
-	return vd_add(sum, metric == CLU_L1 ? vd_abs(difference) : vd_mul(difference, difference));
+/* The same for two vectors. */
+INLINE void
+add_differences(clu_metric metric, vd *sum, const vd *x, vd c)
+{
+	sum[0] = add_difference(metric, sum[0], x[0], c);
+	sum[1] = add_size(metric, sum[1], vd_sub_multiplying(x[1], c));
 }
 
 /* The distances of two vectors of points to count centres, count a constant. */
@@ -66,16 +81,14 @@ distance_group(clu_metric metric, const double *panel, int d, const double *cent
 		distance[c][0] = distance[c][1] = vd_set(0);
 	for (int j = 0; j < d; j++)
 	{
-		vd x0 = vd_load(panel + j * CLU_LANES);
-		vd x1 = vd_load(panel + j * CLU_LANES + VD_LANES);
+		vd x[PAIR] = {vd_load(panel + j * CLU_LANES), vd_load(panel + j * CLU_LANES + VD_LANES)};
 
 #pragma GCC unroll 8
 		for (int c = 0; c < count; c++)
 		{
-			vd value = vd_set(centers[(size_t) c * (size_t) d + (size_t) j]);
+			vd value = vd_value_at(centers + (size_t) c * (size_t) d + (size_t) j);
 
-			distance[c][0] = add_difference(metric, distance[c][0], x0, value);
-			distance[c][1] = add_difference(metric, distance[c][1], x1, value);
+			add_differences(metric, distance[c], x, value);
 		}
 	}
 }

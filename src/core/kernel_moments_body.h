@@ -315,7 +315,9 @@ few_moments(const double *panel, const double *const *r, const int *which, int p
 			for (int a = 0; a < MOST_FEW; a++)
 				if (a >= first && a < end)
 				{
-					less[a] = vd_sub(vd_load(x + a * CLU_LANES + lane), vd_value_at(mean + a));
+					vd at = vd_load(x + a * CLU_LANES + lane), middle = vd_value_at(mean + a);
+
+					less[a] = a % 2 == 0 ? vd_sub(at, middle) : vd_sub_multiplying(at, middle);
 					vd_keep(less[a]);
 					if (end < d)
 						vd_store(difference + a * VD_LANES, less[a]);
