@@ -82,6 +82,7 @@ same_large(const char *a, const char *b)
 {
 	uint64 differences = 0;
 
+	StaticAssertStmt(LARGE_KEY % sizeof(uint64) == 0, "keys of large models are whole words");
 	for (int i = 0; i < LARGE_KEY; i += (int) sizeof(uint64))
 	{
 		uint64 here, there;

@@ -149,6 +149,9 @@ fetch_pages(const char *from, const char *to)
 
 	(void) madvise((void *) first, TYPEALIGN_DOWN(page, (uintptr_t) to) - first,
 				   MADV_POPULATE_WRITE);
+#else
+	(void) from;
+	(void) to;
 #endif
 }
 
