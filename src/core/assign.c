@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FILTER_CENTERS 12		/* with fewer centres, the exact kernel alone is faster */
+#define FILTER_CENTERS 13		/* with fewer centres, the exact kernel alone is faster */
 #define FILTER_CENTERS_L1 4		/* the same for L1 */
 #define MOST_FILTERED (1 << 24) /* numbers of centres beyond are no floats */
 #define QUEUED 256				/* points that wait together for their rows */

@@ -10,7 +10,7 @@
 
 #define LEAST_DIMENSIONS 32	  /* clu_coarse_error relies on it */
 #define MOST_DIMENSIONS 65536 /* sums of products fit into 32 bits */
-#define LEAST_CENTERS 12
+#define LEAST_CENTERS 13
 #define LEAST_COORDINATES 2048 /* of all centres; with fewer, it takes more than it saves */
 #define PADDING 16			   /* columns that a panel takes at once */
 #define LEAST_LARGEST 0x1p-40f /* where none is larger, the coordinates are all loss */
