@@ -27,6 +27,8 @@
 #ifndef CLU_BRACKETS_H
 #define CLU_BRACKETS_H
 
+#include <math.h>
+
 #include "base.h"
 #include "wide.h"
 
@@ -59,7 +61,7 @@ typedef struct clu_binning
 static inline bool
 clu_bin_counts(double weight)
 {
-	return weight <= CLU_MOST_ONES && weight == (double) (int32_t) weight;
+	return fabs(weight) <= CLU_MOST_ONES && weight == (double) (int32_t) weight;
 }
 
 /* The number of bins is a power of two. */

@@ -541,10 +541,23 @@ test_wrong_brackets(void)
 	ok(same, "brackets made for other rows lead to the same refit");
 }
 
+/* Of whatever stands for a weight in a state that comes from elsewhere. */
+static void
+test_whole_weights(void)
+{
+	ok(clu_bin_counts(1) && clu_bin_counts(CLU_MOST_ONES) && !clu_bin_counts(0.5) &&
+		   !clu_bin_counts(CLU_MOST_ONES + 1),
+	   "small whole weights are counted");
+	ok(!clu_bin_counts(-2e198) && !clu_bin_counts(-INFINITY) && !clu_bin_counts(INFINITY) &&
+		   !clu_bin_counts(NAN),
+	   "no others are");
+}
+
 int
 main(void)
 {
 	clu_kernel_choose();
+	test_whole_weights();
 	test_order_of_bins();
 	test_signs();
 	for (int kind = 0; kind < KINDS; kind++)
