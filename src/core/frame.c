@@ -103,8 +103,8 @@ spread_of_shares(void *work, size_t item, int member, const clu_interrupt *inter
 	clu_frame_member own = frame->member[member]; /* a copy, apart from those of others */
 	size_t			 shares = clu_points_shares(frame->points), number = item * CLU_SIDE_BY_SIDE;
 	int				 n = (int) CLU_MIN(shares - number, CLU_SIDE_BY_SIDE);
-	clu_block		 share[CLU_SIDE_BY_SIDE] = {0};
-	terms			 t;
+	clu_block		 share[CLU_SIDE_BY_SIDE];
+	terms			 t = {0};
 
 	own.largest = 0;
 	memset(own.hi, 0, sizeof(own.hi));
@@ -113,7 +113,7 @@ spread_of_shares(void *work, size_t item, int member, const clu_interrupt *inter
 		share[s] = clu_points_share_block(frame->points, number + (size_t) s);
 	for (size_t first = 0; first < share[0].n; first += CLU_LANES)
 	{
-		for (int s = 0; s < CLU_SIDE_BY_SIDE; s++)
+		for (int s = 0; s < n; s++)
 			find_terms(frame, &own, &share[s], first, &t, s);
 		clu_kernel->add_side_by_side(own.hi, own.lo, t.hi[0], t.lo[0], CLU_LANES);
 		clu_check_row(interrupt, first, share[0].d);

@@ -39,8 +39,11 @@ typedef struct fitting
 	clu_fit				 *fit;
 	trace_buffer		  trace;
 	clu_pg_progress		  progress;
+	unsigned			  checks;
 	clu_error			  error;
 } fitting;
+
+#define CHECKS_PER_LOOK 16 /* at the clock, which takes longer than all else of a check */
 
 /* ---- what the core calls ---- */
 
@@ -67,7 +70,7 @@ check_fit(void *context)
 
 	CHECK_FOR_INTERRUPTS();
 	clu_pg_room_tidy(f->room);
-	if (clu_pg_progress_due(&f->progress))
+	if (++f->checks % CHECKS_PER_LOOK == 0 && clu_pg_progress_due(&f->progress))
 		report_progress(f);
 }
 
