@@ -280,10 +280,7 @@ clu_assign_prepare(clu_assigner *a, const double *center, const double *previous
 	else if (a->filtered)
 		pack_for_filter(a, interrupt);
 
-	/*
-	 * numbers far outside of the points' might overflow, which is no proof where they are added
-	 * up
-	 */
+	/* numbers far outside of the points' might overflow, and sums of them are no proof */
 	if (a->filtered && a->metric == CLU_L1 && a->largest_norm >= MOST_WIDE)
 		a->filtered = false;
 	a->narrowed = a->filtered && a->metric == CLU_SQUARED && a->narrow != NULL &&

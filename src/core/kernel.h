@@ -177,7 +177,7 @@ typedef struct clu_kernels
 	void (*distances)(clu_metric metric, const double *panel, int d, const double *centers, int k,
 					  double *out);
 
-	/* Squared distances of 32 points to one centre, each as a double-double hi + lo. */
+	/* Squared distances of 32 points to one centre, each as hi + lo; returns the largest hi. */
 	double (*deviations)(const double *panel, int d, const double *center, double *hi, double *lo);
 
 	/*

@@ -83,18 +83,39 @@ gmm_panel(const void *const *row, int width, int d, const double *shift, const d
 
 /* ---- densities ---- */
 
+/* A step of n vectors, a constant, one after the other. */
+#define VECTOR_STEP(name, operation)                                                  \
+	INLINE void name##_vectors(vd *to, const vd *a, const vd *b, const int n)         \
+	{                                                                                 \
+		_Pragma("GCC unroll 4") for (int v = 0; v < n; v++)                           \
+		{                                                                             \
+			to[v] = operation(a[v], b[v]);                                            \
+			vd_keep(to[v]);                                                           \
+		}                                                                             \
+	}                                                                                 \
+                                                                                      \
+	INLINE void name##_number(vd *to, const vd *a, const double *number, const int n) \
+	{                                                                                 \
+		vd all = vd_value_at(number);                                                 \
+                                                                                      \
+		_Pragma("GCC unroll 4") for (int v = 0; v < n; v++)                           \
+		{                                                                             \
+			to[v] = operation(a[v], all);                                             \
+			vd_keep(to[v]);                                                           \
+		}                                                                             \
+	}
+
+VECTOR_STEP(add, vd_add)
+VECTOR_STEP(sub, vd_sub)
+VECTOR_STEP(mul, vd_mul)
+
 /* Add value * x to some sums, or begin them with that. */
 INLINE void
 add_products(vd *sum, const double *value, const vd *x, const bool begin)
 {
-	vd all = vd_value_at(value), product[GMM_VECTORS];
+	vd product[GMM_VECTORS];
 
-#pragma GCC unroll 4
-	for (int v = 0; v < GMM_VECTORS; v++)
-	{
-		product[v] = vd_mul(x[v], all);
-		vd_keep(product[v]);
-	}
+	mul_number(product, x, value, GMM_VECTORS);
 #pragma GCC unroll 4
 	for (int v = 0; v < GMM_VECTORS; v++)
 	{
@@ -383,14 +404,7 @@ few_rows(vd (*x)[FEW_VECTORS], const int first, const int rows, const double *fa
 		for (int r = 0; r < FACTOR_ROWS; r++)
 			if (r < rows && j <= first + r)
 			{
-				vd value = vd_value_at(factor++);
-
-#pragma GCC unroll 2
-				for (int v = 0; v < FEW_VECTORS; v++)
-				{
-					product[v] = vd_mul(x[j][v], value);
-					vd_keep(product[v]);
-				}
+				mul_number(product, x[j], factor++, FEW_VECTORS);
 #pragma GCC unroll 2
 				for (int v = 0; v < FEW_VECTORS; v++)
 				{
@@ -402,12 +416,7 @@ few_rows(vd (*x)[FEW_VECTORS], const int first, const int rows, const double *fa
 	for (int r = 0; r < FACTOR_ROWS; r++)
 		if (r < rows)
 		{
-#pragma GCC unroll 2
-			for (int v = 0; v < FEW_VECTORS; v++)
-			{
-				z[r][v] = vd_mul(z[r][v], z[r][v]);
-				vd_keep(z[r][v]);
-			}
+			mul_vectors(z[r], z[r], z[r], FEW_VECTORS);
 #pragma GCC unroll 2
 			for (int v = 0; v < FEW_VECTORS; v++)
 			{
@@ -488,7 +497,7 @@ diag_columns(const double *panel, const double *mean, const double *root, int fi
 {
 	for (int j = first; j < end; j++)
 	{
-		vd center = vd_value_at(mean + j), factor = vd_value_at(root + j), z[DIAG_VECTORS];
+		vd center = vd_value_at(mean + j), z[DIAG_VECTORS];
 
 #pragma GCC unroll 4
 		for (int v = 0; v < DIAG_VECTORS; v++)
@@ -496,21 +505,9 @@ diag_columns(const double *panel, const double *mean, const double *root, int fi
 			z[v] = vd_sub(vd_load(panel + j * CLU_LANES + v * VD_LANES), center);
 			vd_keep(z[v]);
 		}
-#pragma GCC unroll 4
-		for (int v = 0; v < DIAG_VECTORS; v++)
-		{
-			z[v] = vd_mul(z[v], factor);
-			vd_keep(z[v]);
-		}
-#pragma GCC unroll 4
-		for (int v = 0; v < DIAG_VECTORS; v++)
-		{
-			z[v] = vd_mul(z[v], z[v]);
-			vd_keep(z[v]);
-		}
-#pragma GCC unroll 4
-		for (int v = 0; v < DIAG_VECTORS; v++)
-			squared[v] = vd_add(squared[v], z[v]);
+		mul_number(z, z, root + j, DIAG_VECTORS);
+		mul_vectors(z, z, z, DIAG_VECTORS);
+		add_vectors(squared, squared, z, DIAG_VECTORS);
 	}
 }
 

@@ -21,32 +21,6 @@ typedef unsigned long long vd_bits __attribute__((vector_size(sizeof(vd))));
 /* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
 #define EXP_VECTORS 4
 
-/* A step of n vectors, a constant, one after the other: see kernel_gmm_body.h. */
-#define VECTOR_STEP(name, operation)                                                  \
-	INLINE void name##_vectors(vd *to, const vd *a, const vd *b, const int n)         \
-	{                                                                                 \
-		_Pragma("GCC unroll 4") for (int v = 0; v < n; v++)                           \
-		{                                                                             \
-			to[v] = operation(a[v], b[v]);                                            \
-			vd_keep(to[v]);                                                           \
-		}                                                                             \
-	}                                                                                 \
-                                                                                      \
-	INLINE void name##_number(vd *to, const vd *a, const double *number, const int n) \
-	{                                                                                 \
-		vd all = vd_value_at(number);                                                 \
-                                                                                      \
-		_Pragma("GCC unroll 4") for (int v = 0; v < n; v++)                           \
-		{                                                                             \
-			to[v] = operation(a[v], all);                                             \
-			vd_keep(to[v]);                                                           \
-		}                                                                             \
-	}
-
-VECTOR_STEP(add, vd_add)
-VECTOR_STEP(sub, vd_sub)
-VECTOR_STEP(mul, vd_mul)
-
 static const double exp_series[] = {CLU_EXP_SERIES};
 
 /* clu_exp_tail of two vectors: what doesn't wait for anything comes first. */

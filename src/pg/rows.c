@@ -136,10 +136,7 @@ grow(clu_pg_rows *rows)
 		rows->values = repalloc_huge(rows->values, rows->capacity * rows->size);
 }
 
-/*
- * Have the pages from one address to another, as far as they are whole, if the system can do
- * that.
- */
+/* Have the pages from one address to another, as far as they are whole, where that's possible. */
 static void
 fetch_pages(const char *from, const char *to)
 {
