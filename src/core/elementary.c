@@ -14,6 +14,12 @@
  * the exponent bits; two factors, because 2^-1075 is no double, and because the first product is
  * exact, so that also a denormal result is rounded once only.
  *
+ * clu_exp_negative.  With e the integer nearest to x 16 / ln 2 = 16 q + j, exp(x) is 2^q 2^(j/16)
+ * exp(r), |r| <= ln(2)/32 = 0.0217.  The sixteen roots are a table, and for such small r the
+ * series is short: minimax of degree 4, relative error 2^-56 (Tang, "Table-driven implementation of
+ * the exponential function in IEEE floating-point arithmetic", ACM TOMS 15, 1989).  The root isn't
+ * split into two parts, which is where another half ulp comes from.
+ *
  * log.  x = 2^e m with m in [sqrt(1/2), sqrt(2)), found by adding to the bits, so that the carry
  * does the comparison.  With f = m - 1 (exact) and s = f / (2 + f),
  *

@@ -5,12 +5,13 @@
  * The C library's differ from release to release and from CPU to CPU (glibc picks a variant with
  * fused multiply-add where there is one), and a prediction may stand in an index.  These here are
  * plain additions, multiplications and one division in a fixed order, which IEEE 754 defines to
- * the last bit.  They need neither a table nor a branch, so that a loop over them vectorises: the
- * functions of one number are given as inline bodies, to be used inside kernels for whatever
- * instruction set; each lane gives the bits of the scalar function.
+ * the last bit.  exp and log need neither a table nor a branch, so that a loop over them vectorises:
+ * they are given as inline bodies, to be used inside kernels for whatever instruction set; each
+ * lane gives the bits of the scalar function.  clu_exp_negative has a small table, and vectors of
+ * its own in kernel_exp_body.h.
  *
  * Compile with -ffp-contract=off.  Errors are below 0.75 ulp (exp; 0.85 where the result is
- * denormal), 1 ulp (clu_exp_negative) and 0.75 ulp (log); test/unit/test_elementary.c measures
+ * denormal), 1.2 ulp (clu_exp_negative) and 0.75 ulp (log); test/unit/test_elementary.c measures
  * them and pins the bits.
  *
  * How they work is told in elementary.c.
@@ -130,22 +131,49 @@ clu_exp_inline(double x)
 	return clu_bits_double(clu_double_bits(value) | nan);
 }
 
+/* The bits of 2^(j/16), less j where the highest bits of a mantissa are. */
+#define CLU_EXP_ROOTS                                                                             \
+	UINT64_C(0x3ff0000000000000), UINT64_C(0x3fefb5586cf9890f), UINT64_C(0x3fef72b83c7d517b),     \
+		UINT64_C(0x3fef387a6e756238), UINT64_C(0x3fef06fe0a31b715), UINT64_C(0x3feedea64c123422), \
+		UINT64_C(0x3feebfdad5362a27), UINT64_C(0x3feeab07dd485429), UINT64_C(0x3feea09e667f3bcd), \
+		UINT64_C(0x3feea11473eb0187), UINT64_C(0x3feeace5422aa0db), UINT64_C(0x3feec49182a3f090), \
+		UINT64_C(0x3feee89f995ad3ad), UINT64_C(0x3fef199bdd85529c), UINT64_C(0x3fef5818dcfba487), \
+		UINT64_C(0x3fefa4afa2a490da)
+
+/* Coefficients of (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/32, from the constant on. */
+#define CLU_EXP_SHORT_SERIES                                                                \
+	0x1.0000000000005p-1, 0x1.555555548f869p-3, 0x1.555555545eb57p-5, 0x1.11123aafe9fc6p-7, \
+		0x1.6c185de50baa5p-10
+
+/* ln(2)/16 in two parts; the first has 38 bits, for products with integers of 15. */
+#define CLU_LN2_16_HI 0x1.62e42fefa0000p-5
+#define CLU_LN2_16_LO 0x1.cf79abc9e3b3ap-44
+#define CLU_16_LOG2_E 0x1.71547652b82fep+4
+
+/* Below it clu_exp_negative is 0, and everything on its way above still far from denormal. */
+#define CLU_LEAST_EXP (-700.0)
+
 /*
- * exp of a number that isn't above 0, for sums of such: within 1 ulp, and half as dear.  Results
- * that would be denormal are 0, so that no sum or product with them is slow; NaN stays NaN.
+ * exp of a number that isn't above 0, for sums of such: within 1.2 ulp, and a third as dear.  What
+ * is next to nothing is 0, so that no sum or product with it is slow; NaN stays NaN.
  */
 static inline double
 clu_exp_negative(double x)
 {
-	const double integer = 0x1.8p52;
-	double		 sum = x * 0x1.71547652b82fep+0 + integer;
-	double		 e = sum - integer;
-	double		 r = (x - e * CLU_LN2_HI) - e * CLU_LN2_LO;
-	double		 value = 1 + (r + clu_exp_tail(r));
+	static const uint64_t root[] = {CLU_EXP_ROOTS};
+	static const double	  c[] = {CLU_EXP_SHORT_SERIES};
+	const double		  integer = 0x1.8p52;
+	double				  sum = x * CLU_16_LOG2_E + integer;
+	double				  e = sum - integer;
+	double				  r = (x - e * CLU_LN2_16_HI) - e * CLU_LN2_16_LO;
+	double				  r2 = r * r;
+	double				  tail = r2 * ((c[0] + c[1] * r) + r2 * ((c[2] + c[3] * r) + c[4] * r2));
+	uint64_t			  bits = clu_double_bits(sum);
+	double				  value;
 
-	/* the low bits of the sum are those of e: they go to the exponent */
-	value = clu_bits_double(clu_double_bits(value) + (clu_double_bits(sum) << 52));
-	return x < -708 ? 0 : value;
+	/* the low bits of the sum are those of e: four choose a root, the others are an exponent */
+	value = clu_bits_double(root[bits % 16] + (bits << 48));
+	return x < CLU_LEAST_EXP ? 0 : value + value * (r + tail);
 }
 
 /* log(m) - f + f^2/2 as a multiple of s = f / (2 + f), where f = m - 1 and half = f^2/2 */

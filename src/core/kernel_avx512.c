@@ -47,6 +47,9 @@ typedef __m512d vd;
 #define vf_not_less(a, b) ((unsigned) _mm512_cmp_ps_mask((a), (b), _CMP_NLT_UQ))
 #define vf_sub(a, b) _mm512_sub_ps((a), (b))
 #define vf_look_up(table, index) _mm512_permutexvar_ps(_mm512_loadu_si512(index), vf_load(table))
+#define vd_look_up(table, index)                                                       \
+	((vd_bits) _mm512_permutex2var_epi64(_mm512_loadu_si512(table), (__m512i) (index), \
+										 _mm512_loadu_si512((table) + VD_LANES)))
 #define vd_load_floats(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
 #define vd_add(a, b) _mm512_add_pd((a), (b))
 #define vd_sub(a, b) _mm512_sub_pd((a), (b))

@@ -100,6 +100,8 @@ vf_not_less(vf a, vf b)
 	return ~(unsigned) ((less[0] & 1) | (less[1] & 2) | (less[2] & 4) | (less[3] & 8)) & 15;
 }
 
+/* Of sixteen numbers those that the lowest four bits tell. */
+#define vd_look_up(table, index) ((vd_bits) {(table)[(index)[0] & 15], (table)[(index)[1] & 15]})
 #define vd_load_floats(p) ((vd) {(p)[0], (p)[1]})
 #define vf_store(p, v) memcpy((p), &(v), sizeof(vf))
 #define vf_set(x) ((vf) {(x), (x), (x), (x)})

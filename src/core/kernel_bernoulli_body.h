@@ -19,7 +19,6 @@
  * lane adds what a plain loop over the nibbles would add, in the same order, whatever the vector's
  * length and however many rows go side by side.
  */
-#include "elementary.h"
 #include "points.h"
 
 #define PATTERNS 16
@@ -453,9 +452,11 @@ row_exponentials(double *a, int kp, int rows, const double *shift)
 		{
 			double *part = a + (size_t) i * (size_t) kp + c;
 
-			for (int j = 0; j < 8; j++)
-				part[j] = clu_exp_negative(part[j] - shift[i]);
+#pragma GCC unroll 4
+			for (int v = 0; v < 8; v += VD_LANES)
+				vd_store(part + v, vd_sub(vd_load(part + v), vd_set(shift[i])));
 		}
+	exponentials(a, (size_t) rows * (size_t) kp);
 }
 
 /* Multiply eight, and say by bits which of them aren't negligible then. */

@@ -25,6 +25,10 @@
 #define INLINE static inline __attribute__((always_inline))
 #define PAIR 2 /* vectors of points in registers */
 
+#define ROUND 0x1.8p52 /* added and taken away, rounds to a whole number, whose bits it shows */
+
+typedef unsigned long long vd_bits __attribute__((vector_size(sizeof(vd))));
+
 /* The elements of two vectors at these places, a constant of the type places. */
 #ifdef __clang__
 #define SHUFFLE(places, a, b, ...) __builtin_shufflevector((a), (b), __VA_ARGS__)
@@ -365,6 +369,7 @@ point_nearest(clu_metric metric, const double *x, int d, const double *packed, i
 
 #endif
 
+#include "kernel_exp_body.h"
 #include "kernel_bernoulli_body.h"
 
 /* ---- few numbers in order ---- */
@@ -390,8 +395,6 @@ count_less(const double *restrict x, int n, double *restrict less)
 }
 
 /* ---- sums in fixed point ---- */
-
-#define ROUND 0x1.8p52 /* added and taken away, rounds to a whole number, whose bits it shows */
 
 INLINE int64_t
 whole_bits(double rounded)

@@ -83,32 +83,6 @@ gmm_panel(const void *const *row, int width, int d, const double *shift, const d
 
 /* ---- densities ---- */
 
-/* A step of n vectors, a constant, one after the other. */
-#define VECTOR_STEP(name, operation)                                                  \
-	INLINE void name##_vectors(vd *to, const vd *a, const vd *b, const int n)         \
-	{                                                                                 \
-		_Pragma("GCC unroll 4") for (int v = 0; v < n; v++)                           \
-		{                                                                             \
-			to[v] = operation(a[v], b[v]);                                            \
-			vd_keep(to[v]);                                                           \
-		}                                                                             \
-	}                                                                                 \
-                                                                                      \
-	INLINE void name##_number(vd *to, const vd *a, const double *number, const int n) \
-	{                                                                                 \
-		vd all = vd_value_at(number);                                                 \
-                                                                                      \
-		_Pragma("GCC unroll 4") for (int v = 0; v < n; v++)                           \
-		{                                                                             \
-			to[v] = operation(a[v], all);                                             \
-			vd_keep(to[v]);                                                           \
-		}                                                                             \
-	}
-
-VECTOR_STEP(add, vd_add)
-VECTOR_STEP(sub, vd_sub)
-VECTOR_STEP(mul, vd_mul)
-
 /* Add value * x to some sums, or begin them with that. */
 INLINE void
 add_products(vd *sum, const double *value, const vd *x, const bool begin)

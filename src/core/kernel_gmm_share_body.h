@@ -8,74 +8,10 @@
  * CLU_NEGLIGIBLE of the greatest are made 0: they would cost a share in the moments.  Where those
  * of a component are that for all of these points, its exponentials aren't even computed.
  *
- * What limits it: the exponentials.  Each takes 16 additions and as many multiplications, which
- * with the difference from the largest, the shift and the sum are 19 for the adders: with AVX-512,
- * three quarters of the time.
+ * What limits it: the exponentials, and what is done to each of them besides: a difference, two
+ * comparisons, a sum and the multiplication by the share.
  */
-#include "elementary.h"
-
 #define LEAST_LOG (-46.051701859880914) /* the log of CLU_NEGLIGIBLE */
-
-typedef unsigned long long vd_bits __attribute__((vector_size(sizeof(vd))));
-
-/* Vectors of which the exp is taken together: its steps wait for one another, theirs don't. */
-#define EXP_VECTORS 4
-
-static const double exp_series[] = {CLU_EXP_SERIES};
-
-/* clu_exp_tail of two vectors: what doesn't wait for anything comes first. */
-INLINE void
-exp_tail(const vd *r, vd *tail)
-{
-	vd line[5][PAIR], r2[PAIR], r4[PAIR];
-
-	mul_vectors(r2, r, r, PAIR);
-#pragma GCC unroll 5
-	for (int i = 0; i < 5; i++)
-		mul_number(line[i], r, &exp_series[2 * i + 1], PAIR);
-#pragma GCC unroll 5
-	for (int i = 0; i < 5; i++)
-		add_number(line[i], line[i], &exp_series[2 * i], PAIR);
-	mul_number(tail, r2, &exp_series[10], PAIR);
-	mul_vectors(line[3], line[3], r2, PAIR);
-	mul_vectors(r4, r2, r2, PAIR);
-	mul_vectors(line[1], line[1], r2, PAIR);
-	add_vectors(tail, line[4], tail, PAIR);
-	add_vectors(line[2], line[2], line[3], PAIR);
-	add_vectors(line[0], line[0], line[1], PAIR);
-	mul_vectors(tail, r4, tail, PAIR);
-	add_vectors(tail, line[2], tail, PAIR);
-	mul_vectors(tail, r4, tail, PAIR);
-	add_vectors(tail, line[0], tail, PAIR);
-	mul_vectors(tail, r2, tail, PAIR);
-}
-
-/* clu_exp_negative of some vectors, to the same bits where they are above -708. */
-INLINE void
-exp_negative(vd *x)
-{
-	static const double log2_e = 0x1.71547652b82fep+0, whole = ROUND, one = 1;
-	static const double ln2_hi = CLU_LN2_HI, ln2_lo = CLU_LN2_LO;
-	vd					sum[EXP_VECTORS], e[EXP_VECTORS], r[EXP_VECTORS], part[EXP_VECTORS];
-
-	mul_number(sum, x, &log2_e, EXP_VECTORS);
-	add_number(sum, sum, &whole, EXP_VECTORS);
-	sub_number(e, sum, &whole, EXP_VECTORS);
-	mul_number(part, e, &ln2_hi, EXP_VECTORS);
-	sub_vectors(r, x, part, EXP_VECTORS);
-	mul_number(part, e, &ln2_lo, EXP_VECTORS);
-	sub_vectors(r, r, part, EXP_VECTORS);
-#pragma GCC unroll 2
-	for (int v = 0; v < EXP_VECTORS; v += PAIR)
-	{
-		exp_tail(r + v, part + v);
-		add_vectors(part + v, r + v, part + v, PAIR);
-		add_number(part + v, part + v, &one, PAIR);
-	}
-#pragma GCC unroll 4
-	for (int v = 0; v < EXP_VECTORS; v++)
-		x[v] = (vd) ((vd_bits) part[v] + ((vd_bits) sum[v] << 52));
-}
 
 /*
  * Responsibilities but for the division by their sum, of EXP_VECTORS vectors of points; adds these
@@ -107,8 +43,6 @@ make_exponentials(double *term, const double *largest, vd *sum)
 	return !far;
 }
 
-#define SHARED (EXP_VECTORS * VD_LANES) /* points */
-
 /* Of one component: what has the largest term is 1 before the multiplication. */
 INLINE void
 share_component(double *value, const vd *share, vd component, vd *owner)
@@ -129,7 +63,7 @@ share_some(double *term, int k, const double *w, const double *largest, double *
 		   uint32_t *owner, bool *active)
 {
 	vd	   sum[EXP_VECTORS], best[EXP_VECTORS], component = vd_set(0);
-	double number[SHARED];
+	double number[EXP_LANES];
 
 #pragma GCC unroll 4
 	for (int v = 0; v < EXP_VECTORS; v++)
@@ -151,7 +85,7 @@ share_some(double *term, int k, const double *w, const double *largest, double *
 #pragma GCC unroll 4
 	for (int v = 0; v < EXP_VECTORS; v++)
 		vd_store(number + v * VD_LANES, best[v]);
-	for (int lane = 0; lane < SHARED; lane++)
+	for (int lane = 0; lane < EXP_LANES; lane++)
 		owner[lane] = (uint32_t) (int32_t) number[lane];
 }
 
@@ -160,7 +94,7 @@ gmm_share(double *a, int k, const double *w, const double *largest, double *tota
 		  bool *active)
 {
 	memset(active, 0, (size_t) k * sizeof(bool));
-	for (int lane = 0; lane < CLU_LANES; lane += SHARED)
+	for (int lane = 0; lane < CLU_LANES; lane += EXP_LANES)
 		share_some(a + lane, k, w + lane, largest + lane, total + lane, owner + lane, active);
 }
 

@@ -757,7 +757,7 @@ shares_out(int kp, int n)
 	for (size_t i = 0; i < count; i++)
 		a[i] = draw_below(5) == 0 || draw_below(9) < (int) (i / (size_t) kp) % 10
 				   ? -INFINITY
-				   : -50 * clu_random_uniform(&source) * draw_below(3) - 700;
+				   : -50 * clu_random_uniform(&source) * draw_below(20) - 700;
 	memcpy(plain, a, count * sizeof(double));
 	clu_kernel->softmax(a, kp, n, log_sum, counts);
 	for (int i = 0; i < n; i++)

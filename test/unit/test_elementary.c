@@ -106,9 +106,9 @@ test_accuracy(void)
 	check_range("exp", clu_exp, expl, -40, 0, 0.75);
 	check_range("exp", clu_exp, expl, -708, 709.78, 0.75);
 	check_range("exp, denormal results,", clu_exp, expl, -745.13, -708.4, 0.85);
-	check_range("exp of negatives", clu_exp_negative, expl, -0.35, 0, 1);
-	check_range("exp of negatives", clu_exp_negative, expl, -40, 0, 1);
-	check_range("exp of negatives", clu_exp_negative, expl, -708, 0, 1);
+	check_range("exp of negatives", clu_exp_negative, expl, -0.35, 0, 1.2);
+	check_range("exp of negatives", clu_exp_negative, expl, -40, 0, 1.2);
+	check_range("exp of negatives", clu_exp_negative, expl, -700, 0, 1.2);
 	check_range("log", clu_log, logl, 0.5, 2, 0.75);
 	check_range("log", clu_log, logl, 1 - 1e-6, 1 + 1e-6, 0.501);
 	check_range("log", clu_log, logl, 0.70, 0.72, 0.75);
@@ -144,8 +144,8 @@ test_exp_negative_special(void)
 	ok(same(clu_exp_negative(-1e-17), 1), "of next to nothing too");
 	ok(same(clu_exp_negative(-INFINITY), 0) && same(clu_exp_negative(-1e300), 0),
 	   "of -infinity and huge numbers it's 0");
-	ok(clu_exp_negative(-708) > 0 && same(clu_exp_negative(-708.1), 0),
-	   "what would be denormal is 0");
+	ok(clu_exp_negative(-700) > 0 && same(clu_exp_negative(nextafter(-700, -701)), 0),
+	   "what is next to nothing is 0");
 	ok(isnan(clu_exp_negative(NAN)), "NaN stays NaN");
 }
 
@@ -259,7 +259,7 @@ test_pinned_bits(void)
 		sum = sum * UINT64_C(6364136223846793005) + clu_double_bits(clu_exp_negative(-fabs(x)));
 		sum = sum * UINT64_C(6364136223846793005) + clu_double_bits(clu_log(y));
 	}
-	ok(sum == UINT64_C(0xacf9ca1e6cc58d67), "the bits are those of every other machine");
+	ok(sum == UINT64_C(0x4daaa2d4e9816056), "the bits are those of every other machine");
 	printf("# checksum: 0x%016llx\n", (unsigned long long) sum);
 }
 
