@@ -86,6 +86,13 @@ size_t clu_size_product(size_t a, size_t b);
 #define CLU_TAKE(arena, pointer, count) \
 	((pointer) = clu_arena_take((arena), (count), sizeof(*(pointer))))
 
+/* Eight partial sums, added up as a tree. */
+static inline double
+clu_sum_eight(const double *sum)
+{
+	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
 #define CLU_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define CLU_MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -201,7 +201,7 @@ weighted_sum(const double *value, const clu_block *block)
 
 	for (size_t i = 0; i < block->n; i++)
 		sum[i % 8] += clu_weight(block->w, i) * value[i];
-	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+	return clu_sum_eight(sum);
 }
 
 static void

@@ -38,6 +38,8 @@
  */
 #include "elementary.h"
 
+#include "base.h"
+
 #define LANES 8
 
 double
@@ -105,12 +107,6 @@ maximum(const double *a, size_t n)
 	return largest[0];
 }
 
-static double
-sum_lanes(const double *sum)
-{
-	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
-}
-
 /* The sum of exp(a[i] - largest); out, where wanted, receives the terms and may be a. */
 static double
 sum_exp(const double *a, size_t n, double largest, double *out)
@@ -136,7 +132,7 @@ sum_exp(const double *a, size_t n, double largest, double *out)
 		if (out != NULL)
 			out[i] = term;
 	}
-	return sum_lanes(sum);
+	return clu_sum_eight(sum);
 }
 
 /*

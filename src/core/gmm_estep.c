@@ -45,8 +45,6 @@
 #include "kernel.h"
 #include "linalg.h"
 
-#define CHUNK_VALUES 32768 /* of rows worked on together: fits the second-level cache */
-#define MOST_PANELS 8
 #define MOST_NEAR 0.5 /* of the pairs of points and components: with more, no order pays */
 #define FETCHED 512	  /* bytes of a point that are fetched ahead: what follows comes by itself */
 
@@ -96,7 +94,7 @@ clu_gmm_members_layout(clu_gmm *state, clu_arena *arena, const clu_points *point
 {
 	size_t share = CLU_MIN(points->n, clu_points_in_share(points));
 
-	state->most_panels = CLU_MAX(1, CLU_MIN(MOST_PANELS, CHUNK_VALUES / CLU_LANES / d));
+	state->most_panels = clu_panels_together(d);
 	CLU_TAKE(arena, state->owner, points->n);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
 	for (int m = 0; m < state->members; m++)
@@ -327,7 +325,7 @@ make_white(const chunk *at)
 static void
 compute_all_terms(const chunk *at)
 {
-	owners nearest[MOST_PANELS];
+	owners nearest[CLU_MOST_PANELS];
 
 	for (int p = 0; p < at->panels; p++)
 	{
@@ -376,8 +374,7 @@ share_out(const chunk *at)
 				at->owner[at->order[at->first + first + i]] = owner[i];
 	}
 	clu_kernel->gmm_log_sum(at->panels * CLU_LANES, own->weight, own->largest, own->total, sum);
-	*clu_gmm_sum_of(own->sums) +=
-		((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+	*clu_gmm_sum_of(own->sums) += clu_sum_eight(sum);
 }
 
 /* What part of the pairs counts, by a sample: every fourth point of the first panel. */
@@ -425,11 +422,11 @@ add_moments(const chunk *at)
 	for (int c = 0; c < model->k; c++)
 	{
 		const double *mean = model->center + (size_t) c * (size_t) model->d;
-		const double *r[MOST_PANELS];
+		const double *r[CLU_MOST_PANELS];
 		double		 *count = clu_gmm_count_of(own->sums, c);
 		double		 *first = clu_gmm_first_of(sums, own->sums, c);
 		double		 *second = clu_gmm_second_of(sums, own->sums, c);
-		int			  which[MOST_PANELS], panels = 0;
+		int			  which[CLU_MOST_PANELS], panels = 0;
 
 		for (int p = 0; p < at->panels; p++)
 		{

@@ -421,6 +421,15 @@ clu_exact_gap(clu_metric metric, double least, double second, int d, double unit
 int clu_point_nearest_avx2(clu_metric metric, const double *x, int d, const double *packed,
 						   int groups, double *distance);
 
+/* Panels of d columns that mixtures work on together: they fit the second-level cache. */
+#define CLU_MOST_PANELS 8
+
+static inline int
+clu_panels_together(int d)
+{
+	return CLU_MAX(1, CLU_MIN(CLU_MOST_PANELS, 1024 / d));
+}
+
 /* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
 void clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,
 					const uint32_t *row, int n);

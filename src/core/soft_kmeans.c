@@ -10,6 +10,9 @@
  * which is the objective; for large beta it's the sum of squared distances, and the algorithm is
  * K-means.
  *
+ * A refit is what the E-step and the M-step of Gaussian mixtures do, and their kernels do it, for a
+ * few panels of points at once.  Responsibilities below 1e-20 of a point's greatest become 0.
+ *
  * Traps: the least squared distance is taken out before exp, or all terms underflow far out.  Sums
  * run about the current centre, in a fixed order, per share of the points and then over shares in
  * double-double, so that an offset of the data costs no digits.  A fixed point of floating point
@@ -22,7 +25,7 @@
 
 #include "algorithms.h"
 #include "assign.h"
-#include "elementary.h"
+#include "kernel.h"
 #include "seed.h"
 
 /* A centre that moves less than this share of the typical distance stands still. */
@@ -36,10 +39,13 @@ typedef struct soft_member
 	double *weight; /* k: of w r */
 	clu_dd	energy;
 
-	double *panel;
-	double *distance;		/* k * 32 */
-	double *responsibility; /* k: of a point */
-	double *row;
+	/* of the chunk at hand */
+	double *panel;		  /* most_panels * 32 * d */
+	double *term;		  /* most_panels * k * 32: squared distances, then what is made of them */
+	double *point_weight; /* most_panels * 32 */
+	double *total;		  /* the same: of exponentials */
+	bool   *active;		  /* most_panels * k */
+	double *square;		  /* d: second moments, which nobody needs */
 } soft_member;
 
 typedef struct soft_state
@@ -51,6 +57,7 @@ typedef struct soft_state
 	clu_dd	   energy;
 	double	   last_objective;
 	double	   moved; /* farthest way of a centre in the last refit, as a share of what counts */
+	int		   most_panels; /* in a chunk */
 
 	/* one for every member of the team */
 	int			 members;
@@ -58,14 +65,18 @@ typedef struct soft_state
 } soft_state;
 
 static void
-member_layout(soft_member *member, clu_arena *arena, size_t k, size_t d)
+member_layout(soft_member *member, clu_arena *arena, size_t panels, size_t k, size_t d)
 {
+	size_t points = panels * CLU_LANES;
+
 	CLU_TAKE(arena, member->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, member->weight, k);
-	CLU_TAKE(arena, member->panel, d * CLU_LANES);
-	CLU_TAKE(arena, member->distance, clu_size_product(k, CLU_LANES));
-	CLU_TAKE(arena, member->responsibility, k);
-	CLU_TAKE(arena, member->row, d);
+	CLU_TAKE(arena, member->panel, points * d);
+	CLU_TAKE(arena, member->term, clu_size_product(k, points));
+	CLU_TAKE(arena, member->point_weight, points);
+	CLU_TAKE(arena, member->total, points);
+	CLU_TAKE(arena, member->active, k * panels);
+	CLU_TAKE(arena, member->square, d);
 }
 
 static void
@@ -83,13 +94,15 @@ layout(clu_fit *fit, clu_arena *arena)
 					NULL, clu_team_members(fit->team));
 	CLU_TAKE(arena, state->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, state->weight, k);
+	state->most_panels = clu_panels_together(fit->model.d);
 	state->members = clu_team_members(fit->team);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
 	for (int m = 0; m < state->members; m++)
 	{
 		soft_member measured_member;
 
-		member_layout(state->member == NULL ? &measured_member : &state->member[m], arena, k, d);
+		member_layout(state->member == NULL ? &measured_member : &state->member[m], arena,
+					  (size_t) state->most_panels, k, d);
 	}
 }
 
@@ -155,37 +168,117 @@ prepare(clu_fit *fit)
 	}
 }
 
-/* Responsibilities for the point of one lane; returns its free energy. */
-static double
-share_out(soft_member *own, double beta, int k, int lane)
-{
-	double least = INFINITY, log_sum;
+/* ---- a chunk of a block: a few panels of points ---- */
 
-	for (int c = 0; c < k; c++)
-		least = fmin(least, own->distance[c * CLU_LANES + lane]);
-	for (int c = 0; c < k; c++)
-		own->responsibility[c] = -beta * (own->distance[c * CLU_LANES + lane] - least);
-	clu_softmax(own->responsibility, (size_t) k, &log_sum);
-	return least - log_sum / beta;
+typedef struct chunk
+{
+	const soft_state *state;
+	soft_member		 *own;
+	const clu_model	 *model;
+	const clu_block	 *block;
+	size_t			  first;
+	size_t			  n; /* points; the other lanes have weight 0 */
+	int				  panels;
+} chunk;
+
+/* The terms of a component for a panel. */
+static double *
+terms_of(const chunk *at, int p, int c)
+{
+	return at->own->term + ((size_t) p * (size_t) at->model->k + (size_t) c) * CLU_LANES;
 }
 
+/* The points of a panel, and all squared distances. */
 static void
-add_point(soft_member *own, const clu_model *model, const double *x, double w)
+measure_panel(const chunk *at, int p)
 {
-	int d = model->d;
+	const clu_block *block = at->block;
+	soft_member		*own = at->own;
+	size_t			 lane = (size_t) p * CLU_LANES, n = CLU_MIN(at->n - lane, CLU_LANES);
+	double			*panel = own->panel + lane * (size_t) block->d;
+	uint32_t		 queue[CLU_LANES];
 
-	for (int c = 0; c < model->k; c++)
+	for (size_t i = 0; i < CLU_LANES; i++)
 	{
-		double		  r = w * own->responsibility[c];
-		const double *center = model->center + (size_t) c * (size_t) d;
-		double		 *sum = own->sum + (size_t) c * (size_t) d;
+		size_t point = at->first + lane + i;
 
-		if (r == 0)
-			continue;
-		own->weight[c] += r;
-		for (int j = 0; j < d; j++)
-			sum[j] += r * (x[j] - center[j]);
+		queue[i] = (uint32_t) point;
+		own->point_weight[lane + i] = i < n ? clu_weight(block->w, point) : 0;
 	}
+	clu_panel_fill(panel, block->x, block->width, block->d, queue, (int) n);
+	clu_kernel->distances(CLU_SQUARED, panel, block->d, at->model->center, at->model->k,
+						  terms_of(at, p, 0));
+}
+
+/*
+ * Squared distances to terms, of which the largest is 0; the weighted least squared distances are
+ * added to eight sums.
+ */
+static void
+make_terms(const chunk *at, int p, double *sum)
+{
+	const double *w = at->own->point_weight + p * CLU_LANES;
+	double		  least[CLU_LANES], beta = at->state->beta;
+
+	memcpy(least, terms_of(at, p, 0), sizeof(least));
+	for (int c = 1; c < at->model->k; c++)
+	{
+		const double *distance = terms_of(at, p, c);
+
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			least[lane] = CLU_MIN(least[lane], distance[lane]);
+	}
+	for (int c = 0; c < at->model->k; c++)
+	{
+		double *term = terms_of(at, p, c);
+
+		for (int lane = 0; lane < CLU_LANES; lane++)
+			term[lane] = -beta * (term[lane] - least[lane]);
+	}
+	for (int lane = 0; lane < CLU_LANES; lane++)
+		sum[lane % 8] += w[lane] * least[lane];
+}
+
+/* Terms to weights times responsibilities; returns the free energy. */
+static double
+share_out(const chunk *at)
+{
+	static const double none[CLU_MOST_PANELS * CLU_LANES] = {0};
+	soft_member		   *own = at->own;
+	double				least[8] = {0}, log_sum[8] = {0};
+
+	for (int p = 0; p < at->panels; p++)
+	{
+		int		 lane = p * CLU_LANES;
+		uint32_t owner[CLU_LANES];
+
+		make_terms(at, p, least);
+		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, own->point_weight + lane, none,
+							  own->total + lane, owner, own->active + p * at->model->k);
+	}
+	clu_kernel->gmm_log_sum(at->panels * CLU_LANES, own->point_weight, none, own->total, log_sum);
+	return clu_sum_eight(least) - clu_sum_eight(log_sum) / at->state->beta;
+}
+
+/* The moments of a cluster about its centre. */
+static void
+add_moments(const chunk *at, int c)
+{
+	soft_member	 *own = at->own;
+	size_t		  d = (size_t) at->model->d;
+	const double *r[CLU_MOST_PANELS];
+	int			  which[CLU_MOST_PANELS], panels = 0;
+
+	for (int p = 0; p < at->panels; p++)
+		if (own->active[p * at->model->k + c])
+		{
+			r[panels] = terms_of(at, p, c);
+			which[panels++] = p;
+		}
+	if (panels > 0)
+		clu_kernel->gmm_moments_diag(own->panel, r, which, panels, at->model->d,
+									 at->model->center + (size_t) c * d, &own->weight[c],
+									 own->sum + (size_t) c * d, own->square);
 }
 
 static void
@@ -193,27 +286,27 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	const soft_state *state = fit->state;
 	soft_member		 *own = &state->member[member];
-	int				  k = fit->model.k, d = fit->model.d;
+	size_t			  size = (size_t) state->most_panels * CLU_LANES;
+	chunk			  at = {.state = state, .own = own, .model = &fit->model, .block = block};
 	double			  energy = 0;
 
-	for (size_t first = 0; first < block->n; first += CLU_LANES)
+	for (; at.first < block->n; at.first += size)
 	{
-		uint32_t queue[CLU_LANES];
-		int		 n = (int) CLU_MIN(block->n - first, CLU_LANES);
-
-		for (int lane = 0; lane < n; lane++)
-			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(own->panel, block->x, block->width, d, queue, n);
-		clu_kernel->distances(CLU_SQUARED, own->panel, d, fit->model.center, k, own->distance);
-		for (int lane = 0; lane < n; lane++)
+		at.n = CLU_MIN(block->n - at.first, size);
+		at.panels = (int) ((at.n + CLU_LANES - 1) / CLU_LANES);
+		for (int p = 0; p < at.panels; p++)
 		{
-			double w = clu_weight(block->w, queue[lane]);
-
-			energy += w * share_out(own, state->beta, k, lane);
-			add_point(own, &fit->model, clu_row(block->x, block->width, queue[lane], d, own->row),
-					  w);
+			measure_panel(&at, p);
+			clu_check(fit->interrupt);
 		}
+		energy += share_out(&at);
 		clu_check(fit->interrupt);
+		memset(own->square, 0, (size_t) block->d * sizeof(double));
+		for (int c = 0; c < fit->model.k; c++)
+		{
+			add_moments(&at, c);
+			clu_check_row(fit->interrupt, (size_t) c, block->d);
+		}
 	}
 	own->energy = clu_dd_add_double(own->energy, energy);
 }
