@@ -332,7 +332,7 @@ scan_exactly(clu_pass *p, const uint32_t *queue, int n)
 	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
 	float				gap[CLU_LANES];
 
-	clu_panel_fill(p->own->panel, p->block->x, p->block->width, a->d, queue, n);
+	clu_kernel->panel(p->own->panel, p->block->x, p->block->width, a->d, queue, n);
 	clu_kernel->nearest(a->metric, p->own->panel, a->d, a->center, a->k, least, second, index);
 	clu_kernel->exact_gaps(a->metric, least, second, a->d, a->frame->unit, gap);
 	for (int lane = 0; lane < n; lane++)

@@ -43,18 +43,15 @@ measure(const clu_coreset *coreset, const clu_points *points, const double *cent
 
 	for (size_t first = 0; first < points->n; first += CLU_LANES)
 	{
-		uint32_t queue[CLU_LANES];
-		double	 out[CLU_LANES];
-		int		 n = (int) CLU_MIN(points->n - first, CLU_LANES);
+		double out[CLU_LANES];
+		int	   n = (int) CLU_MIN(points->n - first, CLU_LANES);
 
-		for (int lane = 0; lane < n; lane++)
-			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(coreset->panel, points->x, points->width, points->d, queue, n);
+		clu_panel_from(coreset->panel, points->x, points->width, points->d, first, n);
 		clu_kernel->distances(coreset->metric, coreset->panel, points->d, center, 1, out);
 		for (int lane = 0; lane < n; lane++)
 		{
-			distance[queue[lane]] = out[lane];
-			sum += clu_weight(points->w, queue[lane]) * out[lane];
+			distance[first + (size_t) lane] = out[lane];
+			sum += clu_weight(points->w, first + (size_t) lane) * out[lane];
 		}
 		clu_check_row(interrupt, first, points->d);
 	}

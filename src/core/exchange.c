@@ -96,7 +96,7 @@ clu_exchange_draw(const clu_fit *fit, int number, const uint32_t *list, size_t c
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
 		clu_fetch_points(points, list, count, i + CLU_AHEAD, CLU_LANES);
-		clu_panel_fill(panel, points->x, points->width, points->d, list + i, n);
+		clu_kernel->panel(panel, points->x, points->width, points->d, list + i, n);
 		clu_kernel->distances(hard->metric, panel, points->d, from, 1, distance);
 		for (int lane = 0; lane < n; lane++)
 		{

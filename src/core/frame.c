@@ -71,17 +71,14 @@ static void
 find_terms(const clu_frame *frame, clu_frame_member *own, const clu_block *share, size_t first,
 		   terms *t, int column)
 {
-	uint32_t queue[CLU_LANES] = {0};
-	double	 hi[CLU_LANES] = {0}, lo[CLU_LANES] = {0};
-	int		 n = share->n > first ? (int) CLU_MIN(share->n - first, CLU_LANES) : 0;
+	double hi[CLU_LANES] = {0}, lo[CLU_LANES] = {0};
+	int	   n = share->n > first ? (int) CLU_MIN(share->n - first, CLU_LANES) : 0;
 
-	for (int lane = 0; lane < n; lane++)
-		queue[lane] = (uint32_t) first + (uint32_t) lane;
 	if (n > 0)
 	{
 		double largest;
 
-		clu_panel_fill(own->panel, share->x, share->width, share->d, queue, n);
+		clu_panel_from(own->panel, share->x, share->width, share->d, first, n);
 		largest = clu_kernel->deviations(own->panel, share->d, frame->shift, hi, lo);
 		own->largest = CLU_MAX(own->largest, largest);
 	}

@@ -155,12 +155,9 @@ label_sample(clu_fit *fit, uint32_t *label)
 
 	for (size_t first = 0; first < sample->n; first += CLU_LANES)
 	{
-		int		 n = (int) CLU_MIN(CLU_LANES, sample->n - first);
-		uint32_t row[CLU_LANES];
+		int n = (int) CLU_MIN(CLU_LANES, sample->n - first);
 
-		for (int lane = 0; lane < n; lane++)
-			row[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(panel, sample->x, sample->width, sample->d, row, n);
+		clu_panel_from(panel, sample->x, sample->width, sample->d, first, n);
 		clu_kernel->nearest(CLU_SQUARED, panel, sample->d, state->kmeans.model.center,
 							state->kmeans.model.k, least, second, index);
 		for (int lane = 0; lane < n; lane++)

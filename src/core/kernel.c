@@ -73,8 +73,11 @@ clu_pack_centers(const double *centers, int k, int d, double *packed)
 }
 
 void
-clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,
-			   const uint32_t *row, int n)
+clu_panel_from(double *panel, const void *x, int width, int d, size_t first, int n)
 {
+	uint32_t row[CLU_LANES];
+
+	for (int lane = 0; lane < n; lane++)
+		row[lane] = (uint32_t) first + (uint32_t) lane;
 	clu_kernel->panel(panel, x, width, d, row, n);
 }

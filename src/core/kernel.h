@@ -163,7 +163,7 @@ typedef struct clu_kernels
 	void (*coarse_point)(const uint8_t *place, int quads, const clu_coarse_centers *centers,
 						 int panels, float scale, float loss, float reach, float *bound);
 
-	/* As clu_panel_fill says. */
+	/* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
 	void (*panel)(double *panel, const void *x, int width, int d, const uint32_t *row, int n);
 
 	/*
@@ -430,8 +430,7 @@ clu_panels_together(int d)
 	return CLU_MAX(1, CLU_MIN(CLU_MOST_PANELS, 1024 / d));
 }
 
-/* Transpose up to 32 rows into a panel of doubles; missing lanes repeat the first row. */
-void clu_panel_fill(double *restrict panel, const void *restrict x, int width, int d,
-					const uint32_t *row, int n);
+/* A panel of rows first .. first + n. */
+void clu_panel_from(double *panel, const void *x, int width, int d, size_t first, int n);
 
 #endif

@@ -46,7 +46,7 @@ halve(splitter *s, const clu_interrupt *interrupt)
 		int n = (int) CLU_MIN(s->count - i, CLU_LANES);
 
 		clu_fetch_points(s->points, s->list, s->count, i + CLU_AHEAD, CLU_LANES);
-		clu_panel_fill(s->panel, s->points->x, s->points->width, (int) d, s->list + i, n);
+		clu_kernel->panel(s->panel, s->points->x, s->points->width, (int) d, s->list + i, n);
 		clu_kernel->distances(CLU_SQUARED, s->panel, (int) d, s->half, 2, s->distance);
 		for (int lane = 0; lane < n; lane++)
 		{

@@ -42,20 +42,17 @@ survey_block(const clu_fit *fit, const clu_block *block, int member, const clu_i
 	double			   *panel = state->hard.assigner.member[member].panel;
 	double				least[CLU_LANES], second[CLU_LANES], index[CLU_LANES];
 	double				total = survey->total;
-	uint32_t			queue[CLU_LANES];
 
 	for (size_t first = 0; first < block->n; first += CLU_LANES)
 	{
 		int n = (int) CLU_MIN(block->n - first, CLU_LANES);
 
-		for (int lane = 0; lane < n; lane++)
-			queue[lane] = (uint32_t) first + (uint32_t) lane;
-		clu_panel_fill(panel, block->x, block->width, block->d, queue, n);
+		clu_panel_from(panel, block->x, block->width, block->d, first, n);
 		clu_kernel->nearest(CLU_L1, panel, block->d, fit->model.center, fit->model.k, least, second,
 							index);
 		for (int lane = 0; lane < n; lane++)
 		{
-			double w = clu_weight(block->w, queue[lane]);
+			double w = clu_weight(block->w, first + (size_t) lane);
 
 			total += w * least[lane];
 			survey->loss[(int) index[lane]] += w * (second[lane] - least[lane]);
@@ -246,7 +243,7 @@ cost_at_halves(const clu_fit *fit, int member, const uint32_t *list, size_t coun
 		int n = (int) CLU_MIN(count - i, CLU_LANES);
 
 		clu_fetch_points(points, list, count, i + CLU_AHEAD, CLU_LANES);
-		clu_panel_fill(panel, points->x, points->width, points->d, list + i, n);
+		clu_kernel->panel(panel, points->x, points->width, points->d, list + i, n);
 		clu_kernel->distances(CLU_L1, panel, points->d, half, 2, distance);
 		for (int lane = 0; lane < n; lane++)
 			total += clu_weight(points->w, list[i + (size_t) lane]) *

@@ -170,7 +170,7 @@ fresh_distances(const clu_seeding *at, clu_seed_member *own, const uint32_t *que
 		}
 		return;
 	}
-	clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
+	clu_kernel->panel(own->panel, at->points->x, at->points->width, s->d, queue, n);
 	clu_kernel->distances(s->metric, own->panel, s->d,
 						  at->center + (size_t) at->found * (size_t) s->d, 1, own->distance);
 }
@@ -343,22 +343,20 @@ first_costs(void *work, size_t item, int member, const clu_interrupt *interrupt)
 	own->kept_potential = own->kept_farthest = 0;
 	for (size_t i = clu_share_first(at->points->n, item); i < end; i += CLU_LANES)
 	{
-		uint32_t queue[CLU_LANES];
-		int		 n = (int) CLU_MIN(end - i, CLU_LANES);
+		int n = (int) CLU_MIN(end - i, CLU_LANES);
 
-		for (int lane = 0; lane < n; lane++)
-			queue[lane] = (uint32_t) i + (uint32_t) lane;
-		clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, queue, n);
+		clu_panel_from(own->panel, at->points->x, at->points->width, s->d, i, n);
 		clu_kernel->distances(s->metric, own->panel, s->d, at->center, 1, own->distance);
 		for (int lane = 0; lane < n; lane++)
 		{
 			double cost = own->distance[lane];
+			size_t point = i + (size_t) lane;
 
-			s->member[queue[lane]] = queue[lane];
-			s->cost[queue[lane]] = cost;
+			s->member[point] = (uint32_t) point;
+			s->cost[point] = cost;
 			if (s->keeps)
-				s->asked[queue[lane]] = 0;
-			own->kept_potential += clu_weight(at->points->w, queue[lane]) * cost;
+				s->asked[point] = 0;
+			own->kept_potential += clu_weight(at->points->w, point) * cost;
 			own->kept_farthest = fmax(own->kept_farthest, cost);
 		}
 		if (i % 4096 < CLU_LANES)

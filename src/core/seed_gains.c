@@ -63,7 +63,8 @@ ask_queued(const clu_seeding *at, clu_seed_member *own, asking *list)
 {
 	const clu_seeder *s = at->s;
 
-	clu_panel_fill(own->panel, at->points->x, at->points->width, s->d, list->queue, list->queued);
+	clu_kernel->panel(own->panel, at->points->x, at->points->width, s->d, list->queue,
+					  list->queued);
 	clu_kernel->distances(s->metric, own->panel, s->d, own->active, list->active, own->distance);
 	own->work += (double) list->queued * list->active * s->d;
 	own->asked += (size_t) list->queued;

@@ -196,16 +196,10 @@ measure_panel(const chunk *at, int p)
 	soft_member		*own = at->own;
 	size_t			 lane = (size_t) p * CLU_LANES, n = CLU_MIN(at->n - lane, CLU_LANES);
 	double			*panel = own->panel + lane * (size_t) block->d;
-	uint32_t		 queue[CLU_LANES];
 
 	for (size_t i = 0; i < CLU_LANES; i++)
-	{
-		size_t point = at->first + lane + i;
-
-		queue[i] = (uint32_t) point;
-		own->point_weight[lane + i] = i < n ? clu_weight(block->w, point) : 0;
-	}
-	clu_panel_fill(panel, block->x, block->width, block->d, queue, (int) n);
+		own->point_weight[lane + i] = i < n ? clu_weight(block->w, at->first + lane + i) : 0;
+	clu_panel_from(panel, block->x, block->width, block->d, at->first + lane, (int) n);
 	clu_kernel->distances(CLU_SQUARED, panel, block->d, at->model->center, at->model->k,
 						  terms_of(at, p, 0));
 }

@@ -47,7 +47,7 @@ kernel_agrees(clu_metric metric, int d, int k, int width)
 	for (int lane = 0; lane < CLU_LANES; lane++)
 		queue[lane] = (uint32_t) random_below(rows.n);
 
-	clu_panel_fill(panel, rows.x, width, d, queue, n);
+	clu_kernel->panel(panel, rows.x, width, d, queue, n);
 	clu_kernel->nearest(metric, panel, d, center, k, least, second, index);
 	clu_kernel->distances(metric, panel, d, center, k, all);
 	clu_pack_centers(center, k, d, packed);
