@@ -129,22 +129,11 @@ add_by_component(const clu_bits *bits, const clu_block *block, clu_bernoulli_mem
 }
 
 static void
-weigh(double *responsibility, const clu_block *block, size_t kp)
-{
-	if (block->w == NULL)
-		return;
-	for (size_t i = 0; i < block->n; i++)
-		for (size_t c = 0; c < kp; c++)
-			responsibility[i * kp + c] *= block->w[i];
-}
-
-static void
 add_to_table(const clu_bits *bits, const clu_block *block, clu_bernoulli_member *own,
 			 const clu_interrupt *interrupt)
 {
 	const int in_word = CLU_WORD_BITS / CLU_NIBBLE;
 
-	weigh(own->responsibility, block, (size_t) bits->kp);
 	own->tabled = true;
 	for (int chunk = 0; chunk < bits->kp; chunk += CLU_CHUNK)
 	{
@@ -156,7 +145,7 @@ add_to_table(const clu_bits *bits, const clu_block *block, clu_bernoulli_member 
 			int nibbles = CLU_MIN(bits->nibbles - (int) word * in_word, in_word);
 
 			clu_kernel->scatter((const uint64_t *) block->x + word, bits->words, (int) block->n, at,
-								nibbles, lanes, own->responsibility + chunk, bits->kp);
+								nibbles, lanes, own->responsibility + chunk, bits->kp, block->w);
 			at += (size_t) (nibbles * CLU_PATTERNS * lanes);
 		}
 		clu_check(interrupt);

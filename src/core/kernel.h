@@ -205,12 +205,13 @@ typedef struct clu_kernels
 	 * One word of n packed rows, four bits at a time, against tables of vectors of lanes (4, 8,
 	 * 12 or 16) doubles: table[nibble][16 patterns][lanes].  gather adds what the nibbles of a row
 	 * point at to the row's vector in out, in the order of the nibbles; scatter adds the row's
-	 * vector to each of what they point at, row after row.  Vectors lie kp doubles apart.
+	 * vector, times its weight (w NULL: 1), to each of what they point at, row after row.  Vectors
+	 * lie kp doubles apart.
 	 */
 	void (*gather)(const uint64_t *x, size_t words, int n, const double *table, int nibbles,
 				   int lanes, double *out, int kp);
 	void (*scatter)(const uint64_t *x, size_t words, int n, double *table, int nibbles, int lanes,
-					const double *from, int kp);
+					const double *from, int kp, const double *w);
 
 	/*
 	 * For every column of packed rows, add the shares of those among the n listed rows that have a

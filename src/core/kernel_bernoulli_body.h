@@ -152,10 +152,22 @@ gather(const uint64_t *x, size_t words, int n, const double *table, int nibbles,
 		gather_rows(x, words, n, table, nibbles, 4, out, kp);
 }
 
+/* Lanes and wide are constants. */
+INLINE void
+multiply_sums(row_sums *sums, double by, const int lanes, const int wide)
+{
+#pragma GCC unroll 8
+	for (int v = 0; v < wide; v++)
+		sums->whole[v] = vd_mul(sums->whole[v], vd_set(by));
+#pragma GCC unroll 4
+	for (int v = 0; v < FOURS(lanes, wide); v++)
+		sums->four[v] *= by;
+}
+
 /* Lanes is a constant. */
 INLINE void
 scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles, const int lanes,
-			 const double *from, int kp)
+			 const double *from, int kp, const double *w)
 {
 	const int wide = lanes / VD_LANES;
 
@@ -166,6 +178,7 @@ scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles,
 		row_sums share;
 
 		load_sums(&share, from, lanes, wide);
+		multiply_sums(&share, clu_weight(w, (size_t) i), lanes, wide);
 		for (int nibble = 0; nibble < nibbles; nibble++, entries += PATTERNS * lanes)
 		{
 			double	*entry = entries + first_entry(word, lanes);
@@ -180,16 +193,16 @@ scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles,
 
 static void
 scatter(const uint64_t *x, size_t words, int n, double *table, int nibbles, int lanes,
-		const double *from, int kp)
+		const double *from, int kp, const double *w)
 {
 	if (lanes == 16)
-		scatter_rows(x, words, n, table, nibbles, 16, from, kp);
+		scatter_rows(x, words, n, table, nibbles, 16, from, kp, w);
 	else if (lanes == 12)
-		scatter_rows(x, words, n, table, nibbles, 12, from, kp);
+		scatter_rows(x, words, n, table, nibbles, 12, from, kp, w);
 	else if (lanes == 8)
-		scatter_rows(x, words, n, table, nibbles, 8, from, kp);
+		scatter_rows(x, words, n, table, nibbles, 8, from, kp, w);
 	else
-		scatter_rows(x, words, n, table, nibbles, 4, from, kp);
+		scatter_rows(x, words, n, table, nibbles, 4, from, kp, w);
 }
 
 /* ---- ones of listed rows ---- */
