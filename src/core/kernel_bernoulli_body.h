@@ -95,6 +95,20 @@ store_sums(const row_sums *sums, double *to, const int lanes, const int wide)
 		FOUR(to + wide * VD_LANES + v * 4) = sums->four[v];
 }
 
+/*
+ * A row's other words lie between its word and that of the next row, so the caches may not see
+ * what comes: the words of rows to come are asked for.
+ */
+#define ROWS_AHEAD 16
+
+INLINE void
+fetch_words(const uint64_t *x, size_t words, const int rows)
+{
+#pragma GCC unroll 8
+	for (int i = 0; i < rows; i++)
+		__builtin_prefetch(x + (size_t) (ROWS_AHEAD + i) * words);
+}
+
 /* Rows and lanes are constants. */
 INLINE void
 gather_few(const uint64_t *x, size_t words, const double *table, int nibbles, const int lanes,
@@ -131,8 +145,12 @@ gather_rows(const uint64_t *x, size_t words, int n, const double *table, int nib
 	int		  i = 0;
 
 	for (; i + rows <= n; i += rows)
+	{
+		if (words > 1)
+			fetch_words(x + (size_t) i * words, words, rows);
 		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, wide, rows,
 				   out + (size_t) i * (size_t) kp, kp);
+	}
 	for (; i < n; i++)
 		gather_few(x + (size_t) i * words, words, table, nibbles, lanes, wide, 1,
 				   out + (size_t) i * (size_t) kp, kp);
@@ -177,6 +195,8 @@ scatter_rows(const uint64_t *x, size_t words, int n, double *table, int nibbles,
 		double	*entries = table;
 		row_sums share;
 
+		if (words > 1)
+			fetch_words(x + (size_t) i * words, words, 1);
 		load_sums(&share, from, lanes, wide);
 		multiply_sums(&share, clu_weight(w, (size_t) i), lanes, wide);
 		for (int nibble = 0; nibble < nibbles; nibble++, entries += PATTERNS * lanes)
