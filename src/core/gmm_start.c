@@ -31,6 +31,10 @@
 #define MOST_RETRIES 2 /* after a run that ended on a singularity */
 #define LONGER 8	   /* are the trials then followed */
 
+/* Per unit of weight: a trial that gains less has shown what it's worth. */
+#define STEADY 1e-5
+#define STEADY_LONGER 1e-7
+
 /*
  * How many trials and how long, by the work of one iteration in multiplications: small fits can
  * afford more, and need it more, since their likelihoods are rougher.
@@ -232,7 +236,7 @@ typedef struct trial
 
 /* A trial is never followed for longer than the fit will be. */
 static trial
-follow(clu_fit *fit, int64_t most)
+follow(clu_fit *fit, int64_t most, double steady)
 {
 	clu_gmm *state = fit->state;
 	clu_fit *sample = fit_on_sample(fit, &fit->model);
@@ -246,7 +250,7 @@ follow(clu_fit *fit, int64_t most)
 		clu_gmm_close(state);
 		last = result.log_likelihood;
 		result.log_likelihood = *clu_gmm_sum_of(state->sums.total);
-		if (i == most || result.log_likelihood - last < 1e-7 * state->sample.total_weight)
+		if (i == most || result.log_likelihood - last < steady * state->sample.total_weight)
 			return result;
 		clu_gmm_refit(sample);
 		result.flaws = state->flaws;
@@ -289,7 +293,10 @@ start_from_trials(clu_fit *fit, clu_random *random)
 
 		make_candidate(fit, i, random);
 		memcpy(start, fit->model.parameter, size);
-		this = follow(fit, effort->iterations * (state->retries > 0 ? LONGER : 1));
+		if (state->retries > 0)
+			this = follow(fit, effort->iterations * LONGER, STEADY_LONGER);
+		else
+			this = follow(fit, effort->iterations, STEADY);
 		if (i == 0 || is_better(&this, &best))
 		{
 			best = this;

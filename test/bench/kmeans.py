@@ -175,6 +175,11 @@ def _(bench):
     fit_from_start(bench, blobs(5_000_000, 4, 10, 0.1), 10, 20)
 
 
+@workload("fit 5,000,000 x 4, k=10, to its end", long=True)
+def _(bench):
+    fit_from_start(bench, blobs(5_000_000, 4, 10, 0.1), 10, 1000)
+
+
 @workload("seed 200,000 x 2, k=1000")
 def _(bench):
     """Our time is that of a fit of one iteration; the peer only seeds."""
