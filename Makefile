@@ -106,6 +106,7 @@ UNIT_TESTS = $(patsubst test/unit/%.c,$(UNIT)/%,$(sort $(wildcard test/unit/*.c)
 
 .PHONY: unit
 unit: $(UNIT_TESTS)
+	$(if $(SANITIZE),,$(MAKE) build/bench/peak)
 	prove $(PROVE_FLAGS) --exec '' $(UNIT_TESTS)
 
 $(UNIT)/core/%.o: src/core/%.c $(CORE_HEADERS) Makefile

@@ -51,6 +51,43 @@ scratch_stride(int panels, int d)
 	return (size_t) (panels * CLU_LANES + panels * CLU_LANES / d / SUM_LANES * SUM_LANES);
 }
 
+/* Sums of a tile on the diagonal, and of first moments. */
+typedef struct corner
+{
+	vd sum[FACTOR_ROWS][FACTOR_ROWS], total[FACTOR_ROWS];
+} corner;
+
+/*
+ * Add a vector of points of rows columns, a constant.  What they differ by, and that times their
+ * share, is left for other tiles where these ask for it.
+ */
+INLINE void
+add_to_corner(const double *x, vd share, const double *mean, const int rows, size_t stride,
+			  double *difference, double *weighted, corner *to)
+{
+	vd less[FACTOR_ROWS];
+
+#pragma GCC unroll 4
+	for (int a = 0; a < rows; a++)
+	{
+		vd y;
+
+		less[a] = vd_sub(vd_load(x + a * CLU_LANES), vd_set(mean[a]));
+		y = vd_mul(less[a], share);
+		if (difference != NULL)
+			vd_store(difference + (size_t) a * stride, less[a]);
+		if (weighted != NULL)
+			vd_store(weighted + (size_t) a * stride, y);
+		to->total[a] = vd_add(to->total[a], y);
+#pragma GCC unroll 4
+		for (int b = 0; b <= a; b++)
+		{
+			to->sum[a][b] = vd_add(to->sum[a][b], vd_mul(y, less[b]));
+			vd_keep(to->sum[a][b]);
+		}
+	}
+}
+
 /*
  * The tile on the diagonal, of rows i .. i + rows, a constant, and their first moments.  It comes
  * before the other tiles of these rows: what they need is left in the scratch.
@@ -65,15 +102,15 @@ corner_tile(const double *panel, const double *const *r, const int *which, int p
 
 	for (int h = 0; h < SUM_LANES; h += VD_LANES)
 	{
-		vd sum[FACTOR_ROWS][FACTOR_ROWS], total[FACTOR_ROWS];
+		corner sums;
 
 #pragma GCC unroll 4
 		for (int a = 0; a < rows; a++)
 		{
-			total[a] = vd_set(0);
+			sums.total[a] = vd_set(0);
 #pragma GCC unroll 4
 			for (int b = 0; b <= a; b++)
-				sum[a][b] = vd_set(0);
+				sums.sum[a][b] = vd_set(0);
 		}
 		for (int p = 0; p < panels; p++)
 		{
@@ -82,37 +119,17 @@ corner_tile(const double *panel, const double *const *r, const int *which, int p
 
 #pragma GCC unroll 1
 			for (int lane = h; lane < CLU_LANES; lane += SUM_LANES)
-			{
-				vd share = vd_load(r[p] + lane), less[FACTOR_ROWS];
-
-#pragma GCC unroll 4
-				for (int a = 0; a < rows; a++)
-				{
-					vd y;
-
-					less[a] = vd_sub(vd_load(x + a * CLU_LANES + lane), vd_set(mean[i + a]));
-					y = vd_mul(less[a], share);
-					if (!is_last)
-						vd_store(difference + to + (size_t) a * stride + lane, less[a]);
-					if (!is_first)
-						vd_store(weighted + to + (size_t) a * stride + lane, y);
-					total[a] = vd_add(total[a], y);
-#pragma GCC unroll 4
-					for (int b = 0; b <= a; b++)
-					{
-						sum[a][b] = vd_add(sum[a][b], vd_mul(y, less[b]));
-						vd_keep(sum[a][b]);
-					}
-				}
-			}
+				add_to_corner(x + lane, vd_load(r[p] + lane), mean + i, rows, stride,
+							  is_last ? NULL : difference + to + lane,
+							  is_first ? NULL : weighted + to + lane, &sums);
 		}
 #pragma GCC unroll 4
 		for (int a = 0; a < rows; a++)
 		{
-			lanes[a][FACTOR_ROWS][h / VD_LANES] = total[a];
+			lanes[a][FACTOR_ROWS][h / VD_LANES] = sums.total[a];
 #pragma GCC unroll 4
 			for (int b = 0; b <= a; b++)
-				lanes[a][b][h / VD_LANES] = sum[a][b];
+				lanes[a][b][h / VD_LANES] = sums.sum[a][b];
 		}
 	}
 	for (int a = 0; a < rows; a++)
@@ -125,18 +142,48 @@ corner_tile(const double *panel, const double *const *r, const int *which, int p
 	}
 }
 
-/* A tile of the second moments below, rows by columns; both constants. */
+/* Add a vector of points to the sums of a tile below, rows by columns; both constants. */
+INLINE void
+add_to_tile(const double *left, const double *right, size_t stride, const int rows,
+			const int columns, vd (*sum)[MOMENT_COLUMNS])
+{
+	vd x[MOMENT_COLUMNS];
+
+#pragma GCC unroll 4
+	for (int c = 0; c < columns; c++)
+		x[c] = vd_load(right + (size_t) c * stride);
+#pragma GCC unroll 4
+	for (int r = 0; r < rows; r++)
+	{
+		vd y = vd_load(left + (size_t) r * stride), product[MOMENT_COLUMNS];
+
+#pragma GCC unroll 4
+		for (int c = 0; c < columns; c++)
+		{
+			product[c] = vd_mul(y, x[c]);
+			vd_keep(product[c]);
+		}
+#pragma GCC unroll 4
+		for (int c = 0; c < columns; c++)
+		{
+			sum[r][c] = vd_add(sum[r][c], product[c]);
+			vd_keep(sum[r][c]);
+		}
+	}
+}
+
+/* A tile of the second moments below the diagonal. */
 INLINE void
 moment_tile(const double *weighted, const double *difference, int points, size_t stride, int i,
 			int j, const int rows, const int columns, double *second)
 {
-	vd lanes[FACTOR_ROWS][MOMENT_COLUMNS][SUM_VECTORS];
+	const double *left = weighted + (size_t) i * stride;
+	const double *right = difference + (size_t) j * stride;
+	vd			  lanes[FACTOR_ROWS][MOMENT_COLUMNS][SUM_VECTORS];
 
 	for (int h = 0; h < SUM_LANES; h += VD_LANES)
 	{
-		const double *left = weighted + (size_t) i * stride;
-		const double *right = difference + (size_t) j * stride;
-		vd			  sum[FACTOR_ROWS][MOMENT_COLUMNS];
+		vd sum[FACTOR_ROWS][MOMENT_COLUMNS];
 
 #pragma GCC unroll 4
 		for (int r = 0; r < rows; r++)
@@ -144,31 +191,7 @@ moment_tile(const double *weighted, const double *difference, int points, size_t
 			for (int c = 0; c < columns; c++)
 				sum[r][c] = vd_set(0);
 		for (int lane = h; lane < points; lane += SUM_LANES)
-		{
-			vd x[MOMENT_COLUMNS];
-
-#pragma GCC unroll 4
-			for (int c = 0; c < columns; c++)
-				x[c] = vd_load(right + (size_t) c * stride + lane);
-#pragma GCC unroll 4
-			for (int r = 0; r < rows; r++)
-			{
-				vd y = vd_load(left + (size_t) r * stride + lane), product[MOMENT_COLUMNS];
-
-#pragma GCC unroll 4
-				for (int c = 0; c < columns; c++)
-				{
-					product[c] = vd_mul(y, x[c]);
-					vd_keep(product[c]);
-				}
-#pragma GCC unroll 4
-				for (int c = 0; c < columns; c++)
-				{
-					sum[r][c] = vd_add(sum[r][c], product[c]);
-					vd_keep(sum[r][c]);
-				}
-			}
-		}
+			add_to_tile(left + lane, right + lane, stride, rows, columns, sum);
 #pragma GCC unroll 4
 		for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
@@ -285,6 +308,44 @@ add_few_moments(const vd *less, vd share, const int first, const int end, const 
 			}
 }
 
+/* The differences of rows first .. end of one vector of points; left for later rows, if there are. */
+INLINE void
+few_lesses(const double *x, const double *mean, const int first, const int end, const int d,
+		   double *difference, vd *less)
+{
+#pragma GCC unroll 8
+	for (int a = 0; a < MOST_FEW; a++)
+		if (a >= first && a < end)
+		{
+			vd at = vd_load(x + a * CLU_LANES), middle = vd_value_at(mean + a);
+
+			less[a] = a % 2 == 0 ? vd_sub(at, middle) : vd_sub_multiplying(at, middle);
+			vd_keep(less[a]);
+			if (end < d)
+				vd_store(difference + a * VD_LANES, less[a]);
+		}
+}
+
+/* The sums of rows first .. end, each to its place. */
+INLINE void
+add_few_sums(const vd *sum, const int first, const int end, double *to_first, double *to_second)
+{
+	const int below = first * (first + 1) / 2;
+	vd		  total[MOST_FEW], second[MOST_FEW * (MOST_FEW + 1) / 2];
+
+#pragma GCC unroll 8
+	for (int a = 0; a < MOST_FEW; a++)
+	{
+		total[a] = sum[ROW_AT(a)];
+#pragma GCC unroll 8
+		for (int b = 0; b < MOST_FEW; b++)
+			if (b <= a)
+				second[a * (a + 1) / 2 + b] = sum[ROW_AT(a) + b + 1];
+	}
+	add_eights(total + first, end - first, to_first + first);
+	add_eights(second + below, end * (end + 1) / 2 - below, to_second + below);
+}
+
 /*
  * Rows first .. end of few columns, with all columns below: first and second moments.  All of
  * these are constants.  The differences of the first rows are left for the others.
@@ -294,8 +355,7 @@ few_moments(const double *panel, const double *const *r, const int *which, int p
 			const double *mean, const int first, const int end, double *difference,
 			double *to_count, double *to_first, double *to_second)
 {
-	vd sum[MOST_SUMS], total[MOST_FEW], second[MOST_FEW * (MOST_FEW + 1) / 2], count = vd_set(0);
-	const int below = first * (first + 1) / 2;
+	vd sum[MOST_SUMS], count = vd_set(0);
 
 #pragma GCC unroll 44
 	for (int i = 0; i < MOST_SUMS; i++)
@@ -311,34 +371,14 @@ few_moments(const double *panel, const double *const *r, const int *which, int p
 
 			if (first == 0)
 				count = vd_add(count, vd_load(share + lane));
-#pragma GCC unroll 8
-			for (int a = 0; a < MOST_FEW; a++)
-				if (a >= first && a < end)
-				{
-					vd at = vd_load(x + a * CLU_LANES + lane), middle = vd_value_at(mean + a);
-
-					less[a] = a % 2 == 0 ? vd_sub(at, middle) : vd_sub_multiplying(at, middle);
-					vd_keep(less[a]);
-					if (end < d)
-						vd_store(difference + a * VD_LANES, less[a]);
-				}
+			few_lesses(x + lane, mean, first, end, d, difference, less);
 			add_few_moments(less, vd_load(share + lane), first, end, difference, sum);
 			difference += FIRST_FEW * VD_LANES;
 		}
 	}
 	if (first == 0)
 		*to_count += vd_sum_eight(&count);
-#pragma GCC unroll 8
-	for (int a = 0; a < MOST_FEW; a++)
-	{
-		total[a] = sum[ROW_AT(a)];
-#pragma GCC unroll 8
-		for (int b = 0; b < MOST_FEW; b++)
-			if (b <= a)
-				second[a * (a + 1) / 2 + b] = sum[ROW_AT(a) + b + 1];
-	}
-	add_eights(total + first, end - first, to_first + first);
-	add_eights(second + below, end * (end + 1) / 2 - below, to_second + below);
+	add_few_sums(sum, first, end, to_first, to_second);
 }
 
 INLINE void

@@ -137,6 +137,35 @@ column_key(const clu_rows *rows, uint32_t row, int column)
 	return (bits >> 31) ? (uint32_t) ~bits : bits | (UINT32_C(1) << 31);
 }
 
+/* By insertion. */
+static void
+sort_few(const sorter *s, uint32_t *index, size_t n, int column)
+{
+	for (size_t i = 1; i < n; i++)
+	{
+		uint32_t row = index[i];
+		size_t	 at = i;
+
+		for (; at > 0 && compare_rows(s->rows, index[at - 1], row, column) > 0; at--)
+			index[at] = index[at - 1];
+		index[at] = row;
+	}
+}
+
+/* Merge what is sorted up to the middle with what is sorted from there on. */
+static void
+merge(const sorter *s, const uint32_t *from, size_t middle, size_t n, int column, uint32_t *to)
+{
+	size_t left = 0, right = middle;
+
+	for (size_t out = 0; out < n; out++)
+		if (right >= n ||
+			(left < middle && compare_rows(s->rows, from[left], from[right], column) <= 0))
+			to[out] = from[left++];
+		else
+			to[out] = from[right++];
+}
+
 /* Merge sort of a short run, bottom up from runs of eight sorted by insertion. */
 static void
 merge_sort(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
@@ -146,38 +175,18 @@ merge_sort(const sorter *s, uint32_t *index, bool *tied, size_t n, int column)
 
 	for (size_t start = 0; start < n; start += 8)
 	{
-		for (size_t i = start + 1; i < CLU_MIN(start + 8, n); i++)
-		{
-			uint32_t row = index[i];
-			size_t	 at = i;
-
-			for (; at > start && compare_rows(s->rows, index[at - 1], row, column) > 0; at--)
-				index[at] = index[at - 1];
-			index[at] = row;
-		}
+		sort_few(s, index + start, CLU_MIN(8, n - start), column);
 		clu_check_row(s->interrupt, start, sort_columns(s->rows));
 	}
-
 	for (size_t length = 8; length < n; length *= 2)
 	{
+		uint32_t *merged = to;
+
 		for (size_t start = 0; start < n; start += 2 * length)
-		{
-			size_t left = start, middle = CLU_MIN(start + length, n);
-			size_t right = middle, end = CLU_MIN(start + 2 * length, n);
-
-			for (size_t out = start; out < end; out++)
-				if (right >= end ||
-					(left < middle && compare_rows(s->rows, from[left], from[right], column) <= 0))
-					to[out] = from[left++];
-				else
-					to[out] = from[right++];
-		}
-		{
-			uint32_t *swap = from;
-
-			from = to;
-			to = swap;
-		}
+			merge(s, from + start, CLU_MIN(length, n - start), CLU_MIN(2 * length, n - start),
+				  column, to + start);
+		to = from;
+		from = merged;
 		clu_check(s->interrupt);
 	}
 	if (from != index)

@@ -301,7 +301,7 @@ run_gather(shape s)
 	int lanes = (s.k + 3) / 4 * 4;
 
 	for (int bit = 0; bit < s.d; bit += CLU_WORD_BITS)
-		clu_kernel->gather(word, 1, BIT_ROWS, table, 16, lanes, panel, lanes, NULL);
+		clu_kernel->gather(word, 1, BIT_ROWS, table, 16, lanes, panel, lanes);
 	return 1.0 * BIT_ROWS * s.d / CLU_NIBBLE * lanes;
 }
 
