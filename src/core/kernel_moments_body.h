@@ -16,7 +16,7 @@
  * those of the others.
  *
  * What limits it (test/bench/peak.c): with AVX-512, loops of few columns run at the rate of the
- * adders, which have differences and first moments on top; with the sums of lanes that is 61 % of
+ * adders, which have differences and first moments on top; with the sums of lanes that is 63 % of
  * the peak at d = 8.  Otherwise a tile of sixteen sums takes eight loads for sixteen
  * multiplications and additions: 79 % at d = 64.  With AVX2 a tile of eight sums takes six loads,
  * and with few columns the sums of the eight lanes and the loop over panels count: 39 % at d = 8
