@@ -18,7 +18,8 @@
  * exp(r), |r| <= ln(2)/32 = 0.0217.  The sixteen roots are a table, and for such small r the
  * series is short: minimax of degree 4, relative error 2^-56 (Tang, "Table-driven implementation of
  * the exponential function in IEEE floating-point arithmetic", ACM TOMS 15, 1989).  The root isn't
- * split into two parts, which is where another half ulp comes from.
+ * split into two parts, which costs half an ulp, nor is ln 2, which costs 1.5 |x| ulp: x is the
+ * difference of two rounded numbers, and no better known than that.
  *
  * log.  x = 2^e m with m in [sqrt(1/2), sqrt(2)), found by adding to the bits, so that the carry
  * does the comparison.  With f = m - 1 (exact) and s = f / (2 + f),

@@ -11,8 +11,8 @@
  * its own in kernel_exp_body.h.
  *
  * Compile with -ffp-contract=off.  Errors are below 0.75 ulp (exp; 0.85 where the result is
- * denormal), 1.2 ulp (clu_exp_negative) and 0.75 ulp (log); test/unit/test_elementary.c measures
- * them and pins the bits.
+ * denormal) and 0.75 ulp (log), those of clu_exp_negative it says itself;
+ * test/unit/test_elementary.c measures them and pins the bits.
  *
  * How they work is told in elementary.c.
  */
@@ -145,17 +145,16 @@ clu_exp_inline(double x)
 	0x1.0000000000005p-1, 0x1.555555548f869p-3, 0x1.555555545eb57p-5, 0x1.11123aafe9fc6p-7, \
 		0x1.6c185de50baa5p-10
 
-/* ln(2)/16 in two parts; the first has 38 bits, for products with integers of 15. */
-#define CLU_LN2_16_HI 0x1.62e42fefa0000p-5
-#define CLU_LN2_16_LO 0x1.cf79abc9e3b3ap-44
+#define CLU_LN2_16 0x1.62e42fefa39efp-5
 #define CLU_16_LOG2_E 0x1.71547652b82fep+4
 
 /* Below it clu_exp_negative is 0, and everything on its way above still far from denormal. */
 #define CLU_LEAST_EXP (-700.0)
 
 /*
- * exp of a number that isn't above 0, for sums of such: within 1.2 ulp, and a third as dear.  What
- * is next to nothing is 0, so that no sum or product with it is slow; NaN stays NaN.
+ * exp of a number that isn't above 0, for sums of such, a third as dear: within 1.2 + 1.5 |x| ulp,
+ * and 1.2 * 2^-53 in all, about what a sum with 1 is rounded by.  What is next to nothing is 0, so
+ * that no sum or product with it is slow; NaN stays NaN.
  */
 static inline double
 clu_exp_negative(double x)
@@ -165,7 +164,7 @@ clu_exp_negative(double x)
 	const double		  integer = 0x1.8p52;
 	double				  sum = x * CLU_16_LOG2_E + integer;
 	double				  e = sum - integer;
-	double				  r = (x - e * CLU_LN2_16_HI) - e * CLU_LN2_16_LO;
+	double				  r = x - e * CLU_LN2_16;
 	double				  r2 = r * r;
 	double				  tail = r2 * ((c[0] + c[1] * r) + r2 * ((c[2] + c[3] * r) + c[4] * r2));
 	uint64_t			  bits = clu_double_bits(sum);

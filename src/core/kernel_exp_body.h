@@ -5,7 +5,7 @@
  * Part of kernel_body.h; elementary.c tells how the exponentials work.
  *
  * A few vectors go side by side, step by step: the steps of one wait for one another.  What limits
- * it: each takes ten additions and as many multiplications.
+ * it: each takes nine additions and as many multiplications.
  */
 #include "elementary.h"
 
@@ -65,16 +65,14 @@ INLINE void
 exp_negative(vd *x)
 {
 	static const double per_step = CLU_16_LOG2_E, whole = ROUND;
-	static const double step_hi = CLU_LN2_16_HI, step_lo = CLU_LN2_16_LO;
+	static const double step = CLU_LN2_16;
 	vd					sum[EXP_VECTORS], e[EXP_VECTORS], r[EXP_VECTORS], part[EXP_VECTORS];
 
 	mul_number(sum, x, &per_step, EXP_VECTORS);
 	add_number(sum, sum, &whole, EXP_VECTORS);
 	sub_number(e, sum, &whole, EXP_VECTORS);
-	mul_number(part, e, &step_hi, EXP_VECTORS);
+	mul_number(part, e, &step, EXP_VECTORS);
 	sub_vectors(r, x, part, EXP_VECTORS);
-	mul_number(part, e, &step_lo, EXP_VECTORS);
-	sub_vectors(r, r, part, EXP_VECTORS);
 #pragma GCC unroll 4
 	for (int v = 0; v < EXP_VECTORS; v++)
 		x[v] = (vd) (vd_look_up(exp_root, (vd_bits) sum[v]) + ((vd_bits) sum[v] << 48));
