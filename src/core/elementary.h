@@ -5,10 +5,10 @@
  * The C library's differ from release to release and from CPU to CPU (glibc picks a variant with
  * fused multiply-add where there is one), and a prediction may stand in an index.  These here are
  * plain additions, multiplications and one division in a fixed order, which IEEE 754 defines to
- * the last bit.  exp and log need neither a table nor a branch, so that a loop over them vectorises:
- * they are given as inline bodies, to be used inside kernels for whatever instruction set; each
- * lane gives the bits of the scalar function.  clu_exp_negative has a small table, and vectors of
- * its own in kernel_exp_body.h.
+ * the last bit.  exp and log need neither a table nor a branch, so that a loop over them
+ * vectorises: they are given as inline bodies, to be used inside kernels for whatever instruction
+ * set; each lane gives the bits of the scalar function.  clu_exp_negative has a small table, and
+ * vectors of its own in kernel_exp_body.h.
  *
  * Compile with -ffp-contract=off.  Errors are below 0.75 ulp (exp; 0.85 where the result is
  * denormal) and 0.75 ulp (log), those of clu_exp_negative it says itself;
@@ -72,17 +72,22 @@ clu_select(uint64_t mask, uint64_t then, uint64_t otherwise)
 	return (then & mask) | (otherwise & ~mask);
 }
 
-/* Coefficients of (exp(r) - 1 - r) / r^2, from the constant on. */
-#define CLU_EXP_SERIES                                                                            \
-	0.5, 0x1.555555555555bp-3, 0x1.5555555555503p-5, 0x1.111111110ec65p-7, 0x1.6c16c16c30426p-10, \
-		0x1.a01a01b37b3a3p-13, 0x1.a01a0136a55e8p-16, 0x1.71ddf0286b6a5p-19,                      \
-		0x1.27e5b42764f24p-22, 0x1.af6bda6320e58p-26, 0x1.1e3d486527376p-29
-
 /* exp(r) - 1 - r for |r| <= ln(2)/2, off by less than 2^-60 in exact arithmetic */
 static inline double
 clu_exp_tail(double r)
 {
-	static const double c[] = {CLU_EXP_SERIES};
+	/* of (exp(r) - 1 - r) / r^2, from the constant on */
+	static const double c[] = {0.5,
+							   0x1.555555555555bp-3,
+							   0x1.5555555555503p-5,
+							   0x1.111111110ec65p-7,
+							   0x1.6c16c16c30426p-10,
+							   0x1.a01a01b37b3a3p-13,
+							   0x1.a01a0136a55e8p-16,
+							   0x1.71ddf0286b6a5p-19,
+							   0x1.27e5b42764f24p-22,
+							   0x1.af6bda6320e58p-26,
+							   0x1.1e3d486527376p-29};
 	double				r2 = r * r;
 	double				r4 = r2 * r2;
 	double				low = (c[0] + c[1] * r) + (c[2] + c[3] * r) * r2;

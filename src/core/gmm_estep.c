@@ -426,16 +426,9 @@ add_moments(const chunk *at)
 		double		 *count = clu_gmm_count_of(own->sums, c);
 		double		 *first = clu_gmm_first_of(sums, own->sums, c);
 		double		 *second = clu_gmm_second_of(sums, own->sums, c);
-		int			  which[CLU_MOST_PANELS], panels = 0;
+		int			  which[CLU_MOST_PANELS];
+		int panels = clu_active_panels(own->active, own->term, at->panels, model->k, c, r, which);
 
-		for (int p = 0; p < at->panels; p++)
-		{
-			if (own->active[p * model->k + c])
-			{
-				r[panels] = terms_of(at, p, c);
-				which[panels++] = p;
-			}
-		}
 		fetch_points(at, (size_t) at->panels);
 		if (panels == 0)
 			continue;

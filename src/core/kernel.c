@@ -72,6 +72,25 @@ clu_pack_centers(const double *centers, int k, int d, double *packed)
 										  : INFINITY;
 }
 
+int
+clu_active_panels(const bool *active, const double *term, int panels, int k, int component,
+				  const double **r, int *which)
+{
+	int found = 0;
+
+	for (int p = 0; p < panels; p++)
+	{
+		size_t at = (size_t) p * (size_t) k + (size_t) component;
+
+		if (active[at])
+		{
+			r[found] = term + at * CLU_LANES;
+			which[found++] = p;
+		}
+	}
+	return found;
+}
+
 void
 clu_panel_from(double *panel, const void *x, int width, int d, size_t first, int n)
 {

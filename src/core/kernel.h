@@ -431,6 +431,13 @@ clu_panels_together(int d)
 	return CLU_MAX(1, CLU_MIN(CLU_MOST_PANELS, 1024 / d));
 }
 
+/*
+ * Where a component is active, of panels with their terms (gmm_share) one after the other: what
+ * the moments go over.  Returns the number of these panels.
+ */
+int clu_active_panels(const bool *active, const double *term, int panels, int k, int component,
+					  const double **r, int *which);
+
 /* A panel of rows first .. first + n. */
 void clu_panel_from(double *panel, const void *x, int width, int d, size_t first, int n);
 

@@ -74,7 +74,7 @@ sixteen_at(const float *table, const uint32_t *index)
 
 #define vf_look_up sixteen_at
 
-/* The same by the lowest four bits; a gather takes longer. */
+/* The same of bits, by the lowest four of each lane. */
 #define vd_look_up(table, index)                                                              \
 	((vd_bits) {(table)[(index)[0] & 15], (table)[(index)[1] & 15], (table)[(index)[2] & 15], \
 				(table)[(index)[3] & 15]})

@@ -308,7 +308,7 @@ add_few_moments(const vd *less, vd share, const int first, const int end, const 
 			}
 }
 
-/* The differences of rows first .. end of one vector of points; left for later rows, if there are. */
+/* The differences of rows first .. end of a vector of points, left for later rows if there are. */
 INLINE void
 few_lesses(const double *x, const double *mean, const int first, const int end, const int d,
 		   double *difference, vd *less)

@@ -40,11 +40,11 @@ typedef struct soft_member
 	clu_dd	energy;
 
 	/* of the chunk at hand */
-	double *panel;		  /* most_panels * 32 * d */
-	double *term;		  /* most_panels * k * 32: squared distances, then what is made of them */
-	double *point_weight; /* most_panels * 32 */
+	double *panel;		  /* panels * 32 * d */
+	double *term;		  /* panels * k * 32: squared distances, then what is made of them */
+	double *point_weight; /* panels * 32 */
 	double *total;		  /* the same: of exponentials */
-	bool   *active;		  /* most_panels * k */
+	bool   *active;		  /* panels * k */
 	double *square;		  /* d: second moments, which nobody needs */
 } soft_member;
 
@@ -57,7 +57,6 @@ typedef struct soft_state
 	clu_dd	   energy;
 	double	   last_objective;
 	double	   moved; /* farthest way of a centre in the last refit, as a share of what counts */
-	int		   most_panels; /* in a chunk */
 
 	/* one for every member of the team */
 	int			 members;
@@ -94,7 +93,6 @@ layout(clu_fit *fit, clu_arena *arena)
 					NULL, clu_team_members(fit->team));
 	CLU_TAKE(arena, state->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, state->weight, k);
-	state->most_panels = clu_panels_together(fit->model.d);
 	state->members = clu_team_members(fit->team);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
 	for (int m = 0; m < state->members; m++)
@@ -102,7 +100,7 @@ layout(clu_fit *fit, clu_arena *arena)
 		soft_member measured_member;
 
 		member_layout(state->member == NULL ? &measured_member : &state->member[m], arena,
-					  (size_t) state->most_panels, k, d);
+					  (size_t) clu_panels_together(fit->model.d), k, d);
 	}
 }
 
@@ -164,6 +162,7 @@ prepare(clu_fit *fit)
 
 		memset(member->sum, 0, k * d * sizeof(double));
 		memset(member->weight, 0, k * sizeof(double));
+		memset(member->square, 0, d * sizeof(double));
 		member->energy = (clu_dd) {0, 0};
 	}
 }
@@ -181,7 +180,7 @@ typedef struct chunk
 	int				  panels;
 } chunk;
 
-/* The terms of a component for a panel. */
+/* The terms of a cluster for a panel. */
 static double *
 terms_of(const chunk *at, int p, int c)
 {
@@ -261,14 +260,9 @@ add_moments(const chunk *at, int c)
 	soft_member	 *own = at->own;
 	size_t		  d = (size_t) at->model->d;
 	const double *r[CLU_MOST_PANELS];
-	int			  which[CLU_MOST_PANELS], panels = 0;
+	int			  which[CLU_MOST_PANELS];
+	int panels = clu_active_panels(own->active, own->term, at->panels, at->model->k, c, r, which);
 
-	for (int p = 0; p < at->panels; p++)
-		if (own->active[p * at->model->k + c])
-		{
-			r[panels] = terms_of(at, p, c);
-			which[panels++] = p;
-		}
 	if (panels > 0)
 		clu_kernel->gmm_moments_diag(own->panel, r, which, panels, at->model->d,
 									 at->model->center + (size_t) c * d, &own->weight[c],
@@ -280,7 +274,7 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 {
 	const soft_state *state = fit->state;
 	soft_member		 *own = &state->member[member];
-	size_t			  size = (size_t) state->most_panels * CLU_LANES;
+	size_t			  size = (size_t) clu_panels_together(block->d) * CLU_LANES;
 	chunk			  at = {.state = state, .own = own, .model = &fit->model, .block = block};
 	double			  energy = 0;
 
@@ -295,7 +289,6 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 		}
 		energy += share_out(&at);
 		clu_check(fit->interrupt);
-		memset(own->square, 0, (size_t) block->d * sizeof(double));
 		for (int c = 0; c < fit->model.k; c++)
 		{
 			add_moments(&at, c);
