@@ -5,6 +5,7 @@
 #include "rows.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "order.h"
 
