@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/nodeAgg.h"
+#include "utils/builtins.h"
 #include "utils/jsonb.h"
 
 #include "fit_run.h"
@@ -235,11 +236,25 @@ begin_rows(fit_state *state, const clu_pg_point *point)
 			MemoryContextAllocHuge(state->rows.context, (Size) state->rows.d * sizeof(double));
 }
 
+/*
+ * Columns of the pseudo-type anyarray, as in pg_stats, hold arrays of other types from row to row:
+ * each says itself what it is.
+ */
 static void
-check_dimensions(fit_state *state, const clu_pg_point *point)
+check_type(const fit_state *state, const clu_pg_point *point)
 {
-	if (state->type == InvalidOid)
-		begin_rows(state, point);
+	if (point->type != state->type)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("points must all be arrays of the same type"),
+						errdetail("Row " INT64_FORMAT " has elements of type %s, the rows before "
+								  "it of type %s.",
+								  state->rows_seen, format_type_be(point->type),
+								  format_type_be(state->type))));
+}
+
+static void
+check_dimensions(const fit_state *state, const clu_pg_point *point)
+{
 	if (point->d == state->rows.d)
 		return;
 	if (state->request.start != NULL)
@@ -279,6 +294,9 @@ add_row(FunctionCallInfo fcinfo, fit_state *state, open_function open)
 		return;
 	}
 	open(&point, PG_GETARG_DATUM(ARG_POINT), state->rows_seen);
+	if (state->type == InvalidOid)
+		begin_rows(state, &point);
+	check_type(state, &point);
 	check_dimensions(state, &point);
 	if (copy_values(state, &point, &invalid))
 		clu_pg_rows_add(&state->rows, weight);

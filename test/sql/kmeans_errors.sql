@@ -125,6 +125,20 @@ SELECT fails($$SELECT kmeans_fit(ARRAY[i], CASE WHEN i < 3 THEN kmeans_model('{{
 SELECT fails($$SELECT kmeans_fit(ARRAY[i], kmeans_model(ARRAY(SELECT ARRAY[j + (j = 150 AND i = 3)::integer]
 	FROM generate_series(1, 150) AS j))) FROM generate_series(1, 3) AS i$$);
 
+-- Catalogues have columns of the type anyarray, whose rows hold arrays of any types.
+CREATE TABLE several ();
+INSERT INTO several DEFAULT VALUES;
+ALTER TABLE several ADD a real DEFAULT 1;
+ALTER TABLE several ADD b double precision DEFAULT 0;
+ALTER TABLE several ADD c uuid DEFAULT '000000fc-0000-0000-0000-000000000000';
+SELECT (cluster_components(kmeans_fit(attmissingval, 1))).center FROM pg_attribute
+WHERE attrelid = 'several'::regclass AND attname = 'b';
+SELECT fails(format($$SELECT %s(attmissingval, 1 ORDER BY attnum %s) FROM pg_attribute
+	WHERE attrelid = 'several'::regclass AND attname IN (%s)$$, f, direction, names))
+FROM unnest('{kmeans_fit,kmedians_fit,gmm_fit,bernoulli_fit}'::text[]) AS f,
+	(VALUES ('', $$'a', 'b'$$), ('DESC', $$'a', 'b'$$), ('', $$'a', 'c'$$), ('', $$'b', 'c'$$)) AS t (direction, names);
+DROP TABLE several;
+
 -- ---- start models ----
 
 SELECT fails($$SELECT kmeans_fit(ARRAY[1], ''::bytea)$$);
