@@ -218,7 +218,7 @@ expect(const clu_fit *fit, const clu_block *block, clu_bernoulli_member *own)
 	sum = weighted_sum(own->log_density, block);
 	if (!(sum > -INFINITY))
 		place_impossible(fit, block, own);
-	own->log_likelihood = clu_dd_add_double(own->log_likelihood, sum);
+	own->log_likelihood = clu_dd_add_logs(own->log_likelihood, (clu_dd) {sum, 0});
 }
 
 static void
@@ -237,7 +237,7 @@ collect(clu_fit *fit, int member)
 	clu_bernoulli		 *state = fit->state;
 	clu_bernoulli_member *own = &state->member[member];
 
-	state->log_likelihood = clu_dd_add(state->log_likelihood, own->log_likelihood);
+	state->log_likelihood = clu_dd_add_logs(state->log_likelihood, own->log_likelihood);
 	own->log_likelihood = (clu_dd) {0, 0};
 	clu_bernoulli_collect_sums(state, own);
 }
@@ -307,7 +307,7 @@ objective_of_pass(const clu_fit *fit)
 {
 	const clu_bernoulli *state = fit->state;
 
-	return -clu_dd_value(clu_dd_add_double(state->log_likelihood, state->prior));
+	return -clu_dd_value(clu_dd_add_logs(state->log_likelihood, (clu_dd) {state->prior, 0}));
 }
 
 static bool

@@ -9,6 +9,8 @@
 #ifndef CLU_DD_H
 #define CLU_DD_H
 
+#include <math.h>
+
 typedef struct clu_dd
 {
 	double hi;
@@ -62,6 +64,15 @@ clu_dd_add_double(clu_dd a, double b)
 	clu_dd s = clu_dd_two_sum(a.hi, b);
 
 	return clu_dd_two_sum(s.hi, s.lo + a.lo);
+}
+
+/* The sum of logarithms, which is -infinity where one of them is, and not a NaN. */
+static inline clu_dd
+clu_dd_add_logs(clu_dd a, clu_dd b)
+{
+	clu_dd sum = clu_dd_add(a, b);
+
+	return isnan(sum.hi) ? (clu_dd) {-INFINITY, 0} : sum;
 }
 
 static inline clu_dd

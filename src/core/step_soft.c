@@ -166,7 +166,8 @@ add_array(double *to, const double *from, size_t count, bool paired, const clu_i
 	{
 		if (paired)
 		{
-			clu_dd sum = clu_dd_add((clu_dd) {to[i], to[i + 1]}, (clu_dd) {from[i], from[i + 1]});
+			clu_dd sum =
+				clu_dd_add_logs((clu_dd) {to[i], to[i + 1]}, (clu_dd) {from[i], from[i + 1]});
 
 			to[i] = sum.hi;
 			to[i + 1] = sum.lo;
@@ -248,6 +249,25 @@ are_finite(const double *value, size_t count)
 	return zero == 0;
 }
 
+/* All sums are, but for the likelihood of a Bernoulli mixture that calls a row impossible. */
+static bool
+can_refit(const soft_tables *tables, const double *statistics)
+{
+	bool bits = tables->fit.model.algorithm == CLU_BERNOULLI;
+
+	for (int i = 0; i < tables->lists; i++)
+	{
+		const clu_statistic *list = &tables->list[i];
+		bool				 impossible =
+			bits && list->pointer == NULL && statistics[0] == -INFINITY && statistics[1] == 0;
+
+		if (!impossible && !are_finite(statistics, list->count))
+			return false;
+		statistics += list->count;
+	}
+	return true;
+}
+
 /* The statistics where the fit has them itself, to be used up. */
 static void
 load(soft_tables *tables, const double *statistics)
@@ -316,7 +336,7 @@ has_converged(const clu_step *step, const clu_model *result)
 
 	if (step->moved == 0)
 		return true;
-	if (!(tol > 0) || !clu_step_comparable(given, result))
+	if (!(tol > 0) || !isfinite(step->objective) || !clu_step_comparable(given, result))
 		return false;
 	return gain <
 		   tol * (clu_model_is_mixture(given) ? result->total_weight : fabs(given->objective));
@@ -362,7 +382,7 @@ refit(clu_step *step, const void *statistics, clu_model *result, bool measuring)
 	clu_fit		*fit = &tables->fit;
 	clu_status	 status;
 
-	if (!are_finite(statistics, count_of(step->model)))
+	if (!can_refit(tables, statistics))
 		return clu_fail(step->error, CLU_UNDERFLOW,
 						"A point is too large beside the centres of the model.", 0, 0);
 	tables->points.total_weight = result->total_weight;

@@ -41,15 +41,28 @@ typedef struct objectives
 /* More than any data need, as long as each pass sees the same. */
 #define MOST_PASSES 100
 
+/* All of the error but its detail. */
+static int
+say_other_rows(void)
+{
+	errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+	errmsg("query gives other rows each time it runs");
+	return errhint("Do without volatile functions, and without LIMIT or TABLESAMPLE where the rows "
+				   "are not determined.");
+}
+
+void
+clu_pg_query_report_no_rows(void)
+{
+	ereport(ERROR, (say_other_rows(), errdetail("A pass found no rows, after one that did.")));
+}
+
 static void
 check_passes(const clu_model *next)
 {
 	if (next->brackets.passes > MOST_PASSES)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("query gives other rows each time it runs"),
-						errdetail("Medians were not found in %d passes.", MOST_PASSES),
-						errhint("Do without volatile functions, and without LIMIT or TABLESAMPLE "
-								"where the rows are not determined.")));
+		ereport(ERROR, (say_other_rows(),
+						errdetail("Medians were not found in %d passes.", MOST_PASSES)));
 }
 
 /*
@@ -97,6 +110,7 @@ iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 	objectives		at = {INFINITY, INFINITY};
 	clu_pg_progress shown;
 	clu_pg_position position = {.start = 1};
+	bool			seen = fit->rows > 0; /* by the pass of the sample, or one of these */
 
 	clu_pg_progress_begin(&shown, fit->algorithm, 1);
 	for (;;)
@@ -108,11 +122,14 @@ iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 		bool		  settled;
 
 		next = state == NULL ? NULL : clu_pg_step_refit(PointerGetDatum(state), false, &done);
+		if (next == NULL && seen)
+			clu_pg_query_report_no_rows();
 		if (next == NULL)
 		{
 			MemoryContextSwitchTo(old);
 			return NULL;
 		}
+		seen = true;
 		settled = has_settled(fit, &done, next, &at);
 		position.iteration = model->iterations;
 		position.objective = next->objective;
@@ -144,14 +161,12 @@ renumber(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 				sizeof(double);
 	uint32	   converged = model->flags & CLU_MODEL_CONVERGED;
 	clu_model *again;
-	clu_step   done;
 
 	scratch.best = palloc_extended(size, MCXT_ALLOC_HUGE);
 	scratch.spare = palloc_extended(size, MCXT_ALLOC_HUGE);
 	if (!clu_fit_renumber(&scratch) || clu_model_is_mixture(model))
 		return model;
-	again =
-		clu_pg_step_refit(PointerGetDatum(clu_pg_query_run_step(fit, plan, model)), true, &done);
+	again = clu_pg_query_measure(fit, plan, model);
 	again->flags |= converged;
 	return again;
 }

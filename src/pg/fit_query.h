@@ -28,6 +28,13 @@ extern SPIPlanPtr clu_pg_query_prepare_step(const clu_pg_query_fit *fit);
 /* Run it: a state, in the context of the pass. */
 extern bytea *clu_pg_query_run_step(clu_pg_query_fit *fit, SPIPlanPtr plan, const clu_model *model);
 
+/* The model with the figures that a pass measures; an error where there are no rows any more. */
+extern clu_model *clu_pg_query_measure(clu_pg_query_fit *fit, SPIPlanPtr plan,
+									   const clu_model *model);
+
+/* The error for a query that had rows in an earlier pass. */
+pg_noreturn extern void clu_pg_query_report_no_rows(void);
+
 /* The parameters of a model alone, with the options of the fit: what a fit starts from. */
 extern clu_model *clu_pg_query_start_from(const clu_pg_query_fit *fit, const clu_model *model);
 

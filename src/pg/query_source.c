@@ -19,19 +19,16 @@
 
 /* ---- what the query gives ---- */
 
-/* The query without what may follow a statement, but not a subquery. */
+/* The statement without a semicolon and what follows it, which a subquery can't have. */
 static char *
-without_semicolon(const char *query)
+statement_of(const char *query, const RawStmt *parsed)
 {
-	char *copy = pstrdup(query);
-	Size  length = strlen(copy);
+	const char *start = query + parsed->stmt_location;
 
-	while (length > 0 && strchr("; \t\r\n\f\v", copy[length - 1]) != NULL)
-		copy[--length] = '\0';
-	return copy;
+	return parsed->stmt_len > 0 ? pnstrdup(start, (Size) parsed->stmt_len) : pstrdup(start);
 }
 
-static TupleDesc
+static CachedPlanSource *
 describe(const char *query)
 {
 	SPIPlanPtr		  plan = SPI_prepare(query, 0, NULL);
@@ -52,7 +49,7 @@ describe(const char *query)
 	if (source->resultDesc == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("query must be a SELECT without INTO")));
-	return source->resultDesc;
+	return source;
 }
 
 static void
@@ -145,13 +142,15 @@ check_weight(TupleDesc columns)
 void
 clu_pg_source_open(clu_pg_source *source, const char *query, clu_algorithm algorithm, Oid function)
 {
-	TupleDesc columns;
+	CachedPlanSource *parsed;
+	TupleDesc		  columns;
 
 	source->was_read_only = XactReadOnly;
 	XactReadOnly = true;
-	columns = describe(query);
+	parsed = describe(query);
+	columns = parsed->resultDesc;
 	check_columns(columns);
-	source->query = without_semicolon(query);
+	source->query = statement_of(query, parsed->raw_parse_tree);
 	source->schema = quote_identifier(get_namespace_name(get_func_namespace(function)));
 	source->cast = point_cast(columns, algorithm);
 	source->bits = strcmp(source->cast, "pg_catalog.varbit") == 0;

@@ -46,6 +46,19 @@ clu_pg_query_prepare_step(const clu_pg_query_fit *fit)
 	return clu_pg_source_prepare(&fit->source, "cluster_step_partial", "$1", false, 1, types);
 }
 
+clu_model *
+clu_pg_query_measure(clu_pg_query_fit *fit, SPIPlanPtr plan, const clu_model *model)
+{
+	bytea	  *state = clu_pg_query_run_step(fit, plan, model);
+	clu_step   done;
+	clu_model *measured =
+		state == NULL ? NULL : clu_pg_step_refit(PointerGetDatum(state), true, &done);
+
+	if (measured == NULL)
+		clu_pg_query_report_no_rows();
+	return measured;
+}
+
 /* A sample of so many rows by their distance from the model's centres; without one, uniform. */
 static bytea *
 run_sketch(clu_pg_query_fit *fit, clu_model *model, int64 rows, int64 seed)
@@ -155,9 +168,7 @@ static bytea *
 weigh_candidates(clu_pg_query_fit *fit, const clu_model *candidates)
 {
 	SPIPlanPtr plan = clu_pg_query_prepare_step(fit);
-	bytea	  *state = clu_pg_query_run_step(fit, plan, candidates);
-	clu_step   done;
-	clu_model *measured = clu_pg_step_refit(PointerGetDatum(state), true, &done);
+	clu_model *measured = clu_pg_query_measure(fit, plan, candidates);
 	Size	   size = clu_sketch_size(candidates->d, 8, (uint32) candidates->k);
 	bytea	  *sketch = clu_pg_state_new(size);
 
@@ -170,22 +181,33 @@ weigh_candidates(clu_pg_query_fit *fit, const clu_model *candidates)
 	return sketch;
 }
 
+/* Rows that are far from the candidates. */
+static const void *
+find_far_rows(clu_pg_query_fit *fit, clu_model *candidates, int round)
+{
+	int64  seed = clu_option_integer(&fit->options, CLU_SEED) + round;
+	bytea *far = run_sketch(fit, candidates, (int64) ROWS_PER_ROUND * fit->k, seed);
+	const void *sketch = far == NULL ? NULL : clu_pg_sketch_check(far, false);
+
+	if (sketch == NULL || clu_sketch_head(sketch)->rows == 0)
+		clu_pg_query_report_no_rows();
+	return sketch;
+}
+
 /* k-means||, from the centres of a sample. */
 static clu_model *
 oversample(clu_pg_query_fit *fit, bytea *sample)
 {
 	clu_options options = options_to_begin(fit);
-	int64		seed = clu_option_integer(&fit->options, CLU_SEED);
 	clu_model  *candidates = fit_sample(fit, sample, &options);
 
 	candidates = clu_pg_query_start_from(fit, candidates);
 	clu_options_default(&candidates->options, fit->algorithm);
 	for (int round = 1; round <= ROUNDS; round++)
 	{
-		bytea *far = run_sketch(fit, candidates, (int64) ROWS_PER_ROUND * fit->k, seed + round);
-		const void *sketch = clu_pg_sketch_check(far, false);
+		const void *far = find_far_rows(fit, candidates, round);
 
-		candidates = add_candidates(fit, candidates, sketch, clu_sketch_head(sketch)->listed);
+		candidates = add_candidates(fit, candidates, far, clu_sketch_head(far)->listed);
 	}
 	return fit_sample(fit, weigh_candidates(fit, candidates), &options);
 }

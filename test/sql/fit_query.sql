@@ -60,6 +60,38 @@ SELECT (i).rows, (i).skipped FROM (SELECT cluster_info(kmedians_fit_query($$SELE
 SELECT kmedians_fit_query('SELECT x FROM query_rows WHERE false', 1) IS NULL AS nothing, kmedians_fit_query('SELECT x FROM query_rows WHERE false', kmedians_model('{{0,0,0}}')) IS NULL AS from_start;
 -- other rows in each pass
 SELECT kmedians_fit_query('SELECT ARRAY[' || repeat('random(), ', 24) || '0] FROM query_rows', kmedians_model(ARRAY[array_fill(0::float8, ARRAY[25])]));
+-- rows that are gone in a later pass, or have become NULL
+CREATE FUNCTION query_pass(last integer, nulls boolean) RETURNS SETOF float8[] LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	PERFORM set_config('test.pass', (current_setting('test.pass')::integer + 1)::text, false);
+	IF current_setting('test.pass')::integer <= last THEN
+		RETURN QUERY SELECT ARRAY[i, i * 7919 % 1000]::float8[] FROM generate_series(1, 25000) AS i;
+	ELSIF nulls THEN
+		RETURN NEXT NULL;
+	END IF;
+END $$;
+CREATE FUNCTION vanishing(f text, last integer, nulls boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+	made   boolean;
+BEGIN
+	PERFORM set_config('test.pass', '0', false);
+	EXECUTE 'SELECT ' || format(f, quote_literal(format('SELECT x FROM query_pass(%s, %L) AS x', last, nulls))) || ' IS NOT NULL' INTO made;
+	RETURN CASE WHEN made THEN 'fitted' ELSE 'nothing' END;
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN detail;
+END $$;
+SET client_min_messages = error;
+SELECT f, outcome, array_agg(DISTINCT last ORDER BY last) AS passes_with_rows
+FROM unnest(ARRAY['kmeans_fit_query(%s, 3, ''{"max_iter": 2}'')', 'kmeans_fit_query(%s, 3, ''{"max_iter": 2, "init": "random"}'')',
+	'kmedians_fit_query(%s, 3, ''{"max_iter": 1}'')', 'gmm_fit_query(%s, 2, ''{"max_iter": 1}'')',
+	'kmeans_fit_query(%s, kmeans_model(''{{0,0},{20000,0}}''), ''{"max_iter": 1}'')']) AS f,
+	unnest(ARRAY[false, true]) AS nulls, generate_series(0, 9) AS last,
+	LATERAL (SELECT vanishing(f, last, nulls) AS outcome) AS o
+GROUP BY f, outcome ORDER BY f, 3;
+RESET client_min_messages;
+DROP FUNCTION vanishing, query_pass;
 
 -- from k: close to the fit in memory, numbered by size, and always the same model
 SELECT objective(a) < 1.001 * objective(b) AS as_good, (i).k, (i).rows, (i).converged
@@ -89,6 +121,8 @@ SELECT (cluster_info(kmeans_fit_query(q, 1))).rows
 FROM unnest(ARRAY[
 	'SELECT x FROM query_rows ; ',
 	'SELECT x FROM query_rows -- all of it',
+	'SELECT x FROM query_rows; -- all of it;',
+	' /* all of it */ SELECT x FROM query_rows;; /* indeed */',
 	'VALUES (ARRAY[1]), (ARRAY[2])',
 	'WITH t AS (SELECT ARRAY[1.5, 2]) SELECT * FROM t',
 	'SELECT ARRAY[i]::smallint[], 1::real FROM query_rows',

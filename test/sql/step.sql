@@ -94,6 +94,15 @@ FROM step_rows, (SELECT c, gmm_fit(x, 3, jsonb_build_object('covariance', c, 'ma
 SELECT difference(bernoulli_fit(bits, s, '{"tol": 0, "max_iter": 1}'), cluster_step(bits, s)) < 1e-9 AS same,
 	   cluster_step(bits, s) = cluster_step(replace(replace(translate(bits::text, '{,}', ''), 't', '1'), 'f', '0')::varbit, s) AS bits
 FROM step_rows, (SELECT bernoulli_model(NULL, '{{0.2,0.3,0.2,0.3,0.2,0.3,0.2,0.3,0.2},{0.7,0.6,0.7,0.6,0.7,0.6,0.7,0.6,0.7}}') AS s) z GROUP BY s;
+-- a row that every component calls impossible goes to the one that it contradicts least, as in a fit
+WITH rows AS (SELECT ARRAY[i % 2 = 0, i % 6 = 0, i % 2 = 1, i IN (77, 78, 80)] AS x, bernoulli_model(NULL, '{{0,0,1,0},{1,0.3,0,0}}') AS s
+	FROM generate_series(1, 1000) AS i),
+	fits AS (SELECT bernoulli_fit(x, s, '{"tol": 0, "max_iter": 1}') AS a, cluster_step(x, s) AS b FROM rows GROUP BY s)
+SELECT difference(a, b) < 1e-12 AS same, (i).objective, (i).converged, cluster_from_json(cluster_to_json(b)) = b AS json,
+	abs((cluster_info(c)).objective / (cluster_info(a)).objective - 1) < 1e-12 AS next_objective, (cluster_info(c)).converged AS then
+FROM fits, LATERAL (SELECT cluster_info(b) AS i, (SELECT cluster_step(x, b) FROM rows) AS c) AS next;
+SELECT objective, iterations, converged
+FROM cluster_info(bernoulli_fit_query('SELECT ARRAY[i IN (7, 8), true] FROM generate_series(1, 10) AS i', bernoulli_model(NULL, '{{0,1},{0,1}}'), '{"max_iter": 1}'));
 
 -- the log-likelihood of a mixture's new parameters is not known, the objective is that of the given ones
 SELECT (i).log_likelihood, (i).objective > 0, (i).iterations, (i).converged
