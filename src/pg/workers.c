@@ -16,11 +16,14 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "optimizer/cost.h"
+#include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
+#include "tcop/tcopprot.h"
 #include "utils/wait_event.h"
 
 #define KEY_TEAM UINT64CONST(0xc1d5000000000001)
+#define KEY_QUERY UINT64CONST(0xc1d5000000000002)
 #define ITEM_BITS 40
 #define ITEM_MASK ((UINT64CONST(1) << ITEM_BITS) - 1)
 
@@ -231,6 +234,23 @@ make_shared(ParallelContext *context, const clu_pg_room *room)
 	return shared;
 }
 
+/* With the end of the text; a process may have none. */
+static Size
+query_size(void)
+{
+	return debug_query_string == NULL ? 0 : strlen(debug_query_string) + 1;
+}
+
+static void
+share_query(ParallelContext *context)
+{
+	Size size = query_size();
+
+	if (size > 0)
+		shm_toc_insert(context->toc, KEY_QUERY,
+					   memcpy(shm_toc_allocate(context->toc, size), debug_query_string, size));
+}
+
 clu_pg_workers *
 clu_pg_workers_start(int wanted, clu_pg_room *room, const clu_interrupt *interrupt)
 {
@@ -240,12 +260,14 @@ clu_pg_workers_start(int wanted, clu_pg_room *room, const clu_interrupt *interru
 	EnterParallelMode();
 	context = CreateParallelContext("clustering", "clu_pg_worker_main", wanted);
 	shm_toc_estimate_chunk(&context->estimator, sizeof(shared_team));
-	shm_toc_estimate_keys(&context->estimator, 1);
+	shm_toc_estimate_chunk(&context->estimator, query_size());
+	shm_toc_estimate_keys(&context->estimator, 2);
 	InitializeParallelDSM(context);
 	workers->context = context;
 	workers->room = room;
 	workers->interrupt = interrupt;
 	workers->shared = make_shared(context, room);
+	share_query(context);
 	LaunchParallelWorkers(context);
 	workers->team.members = context->nworkers_launched + 1;
 	workers->team.run = run;
@@ -283,6 +305,14 @@ check_worker(void *room)
 	clu_pg_room_tidy(room);
 }
 
+/* In pg_stat_activity, and in the log beside what a worker has to say. */
+static void
+show_query(shm_toc *toc)
+{
+	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, true);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+}
+
 void
 clu_pg_worker_main(dsm_segment *segment, shm_toc *toc)
 {
@@ -292,6 +322,7 @@ clu_pg_worker_main(dsm_segment *segment, shm_toc *toc)
 	uint64		  seen = 0;
 
 	(void) segment;
+	show_query(toc);
 	if (!clu_pg_room_enter(&room, shared->reserved))
 		return; /* the fit goes on without it */
 	while (pg_atomic_read_u32(&shared->over) == 0)

@@ -75,8 +75,8 @@ for my $name (sort keys %fits)
 	my $fit = fit_in_background('SET statement_timeout = 0', $fits{$name});
 
 	ok( $node->poll_query_until('postgres',
-			q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'parallel worker'}),
-		"$name: two workers come");
+			"SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND query = \$\$$fits{$name}\$\$"),
+		"$name: two workers come, and show whose they are");
 	sleep(0.5);
 	$node->safe_psql('postgres',
 		q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%\_fit(%'
