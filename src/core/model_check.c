@@ -258,14 +258,17 @@ check_variances(const double *variance, size_t count, clu_error *error)
 }
 
 static bool
-is_symmetric(const double *matrix, int d)
+is_symmetric(const double *matrix, int d, const clu_interrupt *interrupt)
 {
 	size_t n = (size_t) d;
 
 	for (size_t i = 1; i < n; i++)
+	{
 		for (size_t j = 0; j < i; j++)
 			if (!(matrix[i * n + j] == matrix[j * n + i]))
 				return false;
+		clu_check(interrupt);
+	}
 	return true;
 }
 
@@ -279,7 +282,7 @@ check_matrices(const clu_model *model, int count, double *scratch, const clu_int
 	{
 		const double *matrix = model->covariance + (size_t) c * elements;
 
-		if (!is_symmetric(matrix, model->d))
+		if (!is_symmetric(matrix, model->d, interrupt))
 			return damaged(error, "Covariance matrix {found} is not symmetric.", 0, c + 1);
 		memcpy(scratch, matrix, elements * sizeof(double));
 		if (!clu_cholesky(scratch, model->d, interrupt))

@@ -344,19 +344,21 @@ get_covariance(FunctionCallInfo fcinfo, int argument, const char *name, int d)
 	ArrayType	 *array = get_array(fcinfo, argument, name);
 	const double *given = (const double *) ARR_DATA_PTR(array);
 	int			  ndim = ARR_NDIM(array), count = ArrayGetNItems(ndim, ARR_DIMS(array));
-	double		 *matrix = scratch_of(clu_size_product((Size) d, (Size) d));
+	bool		  whole = ndim == 2 && ARR_DIMS(array)[0] == d && ARR_DIMS(array)[1] == d;
+	double		 *matrix;
 
 	check_finite(given, count, name);
-	if (ndim == 2 && ARR_DIMS(array)[0] == d && ARR_DIMS(array)[1] == d)
-	{
-		memcpy(matrix, given, (Size) count * sizeof(double));
-		return matrix;
-	}
-	if (ndim != 1 || (count != d && count != 1))
+	if (!whole && (ndim != 1 || (count != d && count != 1)))
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("%s has the wrong shape", name),
 				 errdetail("Expected [%d][%d] or [%d], found %d elements in %d dimensions.", d, d,
 						   d, count, ndim)));
+	matrix = scratch_of(clu_size_product((Size) d, (Size) d));
+	if (whole)
+	{
+		memcpy(matrix, given, (Size) count * sizeof(double));
+		return matrix;
+	}
 	memset(matrix, 0, (Size) d * (Size) d * sizeof(double));
 	for (Size j = 0; j < (Size) d; j++)
 		matrix[j * (Size) d + j] = given[count == 1 ? 0 : j];
@@ -436,7 +438,7 @@ estimate(const clu_model *p, const clu_model *q, int32 n, int64 seed, double *me
 	begin_scorer(&scorer_q, q);
 	begin_sampler(&sampler, p, seed);
 	*mean = 0;
-	for (int32 i = 1; i <= n; i++)
+	for (int64 i = 1; i <= n; i++)
 	{
 		double value, delta;
 
@@ -444,7 +446,7 @@ estimate(const clu_model *p, const clu_model *q, int32 n, int64 seed, double *me
 		value =
 			scorer_p.verbs->log_density(&scorer_p, x) - scorer_q.verbs->log_density(&scorer_q, x);
 		delta = value - *mean;
-		*mean += delta / i;
+		*mean += delta / (double) i;
 		squares += delta * (value - *mean);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -61,8 +61,8 @@ static void
 check_passes(const clu_model *next)
 {
 	if (next->brackets.passes > MOST_PASSES)
-		ereport(ERROR, (say_other_rows(),
-						errdetail("Medians were not found in %d passes.", MOST_PASSES)));
+		ereport(ERROR,
+				(say_other_rows(), errdetail("Medians were not found in %d passes.", MOST_PASSES)));
 }
 
 /*

@@ -4,6 +4,8 @@
  */
 #include "progress.h"
 
+#include <math.h>
+
 int clu_pg_progress_interval = 10000;
 
 void
@@ -33,6 +35,13 @@ rate(const clu_pg_progress *progress, const clu_pg_position *position, Timestamp
 			   : "";
 }
 
+/* The same of the objective, which the first iteration doesn't know yet. */
+static char *
+objective(const clu_pg_position *position)
+{
+	return isfinite(position->objective) ? psprintf(", objective %g", position->objective) : "";
+}
+
 void
 clu_pg_progress_report(clu_pg_progress *progress, const clu_pg_position *position)
 {
@@ -47,9 +56,9 @@ clu_pg_progress_report(clu_pg_progress *progress, const clu_pg_position *positio
 								name, position->start, progress->starts)));
 	else
 		ereport(NOTICE, (errmsg("%s fit: start " INT64_FORMAT " of " INT64_FORMAT
-								", iteration " INT64_FORMAT ", objective %g%s",
+								", iteration " INT64_FORMAT "%s%s",
 								name, position->start, progress->starts, position->iteration,
-								position->objective, rate(progress, position, now))));
+								objective(position), rate(progress, position, now))));
 	progress->last = now;
 	progress->seen = position->seen;
 }

@@ -185,8 +185,8 @@ weigh_candidates(clu_pg_query_fit *fit, const clu_model *candidates)
 static const void *
 find_far_rows(clu_pg_query_fit *fit, clu_model *candidates, int round)
 {
-	int64  seed = clu_option_integer(&fit->options, CLU_SEED) + round;
-	bytea *far = run_sketch(fit, candidates, (int64) ROWS_PER_ROUND * fit->k, seed);
+	int64		seed = clu_option_integer(&fit->options, CLU_SEED) + round;
+	bytea	   *far = run_sketch(fit, candidates, (int64) ROWS_PER_ROUND * fit->k, seed);
 	const void *sketch = far == NULL ? NULL : clu_pg_sketch_check(far, false);
 
 	if (sketch == NULL || clu_sketch_head(sketch)->rows == 0)

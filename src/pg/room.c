@@ -23,6 +23,7 @@
 
 /* At most 64 MB and what is touched between two checks: a fault brings 64 kB. */
 #define MOST_FAULTS 1024
+#define CHECKS_PER_LOOK 16 /* at the faults, which is a system call */
 
 /* Addresses cost nothing: far more of them than a fit can use. */
 #define RESERVED_SIZE ((Size) 1 << (sizeof(void *) > 4 ? 40 : 28))
@@ -267,8 +268,8 @@ clu_pg_room_tidy(clu_pg_room *room)
 {
 	struct rusage usage;
 
-	if (!room->thrifty || getrusage(RUSAGE_SELF, &usage) != 0 ||
-		usage.ru_minflt < room->faults + MOST_FAULTS)
+	if (!room->thrifty || ++room->checks % CHECKS_PER_LOOK != 0 ||
+		getrusage(RUSAGE_SELF, &usage) != 0 || usage.ru_minflt < room->faults + MOST_FAULTS)
 		return;
 	for (int i = 0; i < room->files; i++)
 		if (room->mapped[i].size > 0)

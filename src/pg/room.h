@@ -58,6 +58,7 @@ typedef struct clu_pg_room
 	char		 *reserved; /* addresses for the files, or NULL: anywhere */
 	Size		  used;		/* of these */
 	long		  faults;	/* of this process, when pages were last let go of */
+	unsigned	  checks;	/* whether there is something to let go of */
 	int			  files;
 	clu_pg_mapped mapped[CLU_PG_MOST_MAPPED];
 } clu_pg_room;

@@ -5,7 +5,8 @@
  * The leader posts pieces of work one after the other, each with a number of its own, and waits for
  * the end of each.  Everybody, the leader included, claims items by adding one to a counter that
  * holds the number of the piece in its upper bits: a claim that comes late is of a piece that has
- * ended, and is seen to be so.  Workers may come at any time, or never.
+ * ended, and is seen to be so.  Numbers of pieces begin anew when these bits are full, long after
+ * the last claim of an earlier piece of that number.  Workers may come at any time, or never.
  *
  * A worker that fails sends its error to the leader, which raises it at its next check for
  * interrupts; all waiting is done with such checks.  The leader's own error, or a cancel request,
@@ -26,6 +27,7 @@
 #define KEY_QUERY UINT64CONST(0xc1d5000000000002)
 #define ITEM_BITS 40
 #define ITEM_MASK ((UINT64CONST(1) << ITEM_BITS) - 1)
+#define PIECE_MASK (PG_UINT64_MAX >> ITEM_BITS)
 
 /* Multiplications that are worth a worker: some ten times what it costs to start one. */
 #define WORK_OF_WORKER 8e6
@@ -199,9 +201,9 @@ run(clu_team *team, clu_job job, void *work, size_t items)
 {
 	clu_pg_workers *workers = (clu_pg_workers *) team;
 	shared_team	   *shared = workers->shared;
-	uint64			first = ++workers->pieces << ITEM_BITS;
+	uint64			piece = ++workers->pieces & PIECE_MASK, first = piece << ITEM_BITS;
 
-	pg_atomic_write_u64(&shared->piece, workers->pieces);
+	pg_atomic_write_u64(&shared->piece, piece);
 	pg_write_barrier();
 	shared->job = job;
 	shared->work = work;
@@ -258,7 +260,7 @@ clu_pg_workers_start(int wanted, clu_pg_room *room, const clu_interrupt *interru
 	ParallelContext *context;
 
 	EnterParallelMode();
-	context = CreateParallelContext("clustering", "clu_pg_worker_main", wanted);
+	context = CreateParallelContext("$libdir/clustering", "clu_pg_worker_main", wanted);
 	shm_toc_estimate_chunk(&context->estimator, sizeof(shared_team));
 	shm_toc_estimate_chunk(&context->estimator, query_size());
 	shm_toc_estimate_keys(&context->estimator, 2);

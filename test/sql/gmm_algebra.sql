@@ -97,6 +97,7 @@ SELECT gaussian_kl('{1,2}', '{{2,1},{1,2}}', '{1,2}', '{{2,1},{1,2}}') AS equal,
 SELECT gaussian_kl('{0,0}', '{{1,2},{2,1}}', '{0,0}', '{{1,0},{0,1}}');
 SELECT gaussian_kl('{0,0}', '{{1,0.5},{0,1}}', '{0,0}', '{{1,0},{0,1}}');
 SELECT gaussian_kl('{0,0}', '{{1,0},{0,1}}', '{0,0,0}', '{{1,0},{0,1}}');
+SELECT gaussian_kl(array_fill(0, ARRAY[100000]), '{1,1}', array_fill(0, ARRAY[100000]), '{1,1}');
 SELECT gaussian_kl('{0,0}', '{{1,0,0},{0,1,0}}', '{0,0}', '{{1,0},{0,1}}');
 
 -- exact for one component each: no standard error

@@ -12,6 +12,13 @@
 #include "brackets.h"
 #include "step.h"
 
+/* 113 bits: of the C library where it has them, as on ARM, else of the compiler. */
+#if LDBL_MANT_DIG == 113
+typedef long double quad;
+#else
+typedef __float128 quad;
+#endif
+
 /* ---- columns of values ---- */
 
 enum
@@ -116,7 +123,7 @@ midpoint(double low, double high)
 static double
 brute_median(weighted *values, int n)
 {
-	__float128 whole = 0, sum = 0;
+	quad whole = 0, sum = 0;
 
 	qsort(values, (size_t) n, sizeof(*values), compare_values);
 	for (int i = 0; i < n; i++)
@@ -236,9 +243,9 @@ test_signs(void)
 
 	for (int round = 0; round < 20000; round++)
 	{
-		clu_wide   sum;
-		__float128 exact = 0;
-		int64_t	   whole = (int64_t) random_below(2000) - 1000;
+		clu_wide sum;
+		quad	 exact = 0;
+		int64_t	 whole = (int64_t) random_below(2000) - 1000;
 
 		clu_wide_clear(&sum);
 		for (int i = 0; i < 6; i++)
