@@ -1,15 +1,19 @@
 # clustering: a PostgreSQL extension, built with PGXS.  doc/development.md explains the targets.
 
+# The extension may be built in another folder: make -f /path/to/Makefile.  Tests run in this one.
+SOURCE := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+sources = $(patsubst $(SOURCE)/%,%,$(sort $(wildcard $(addprefix $(SOURCE)/,$(1)))))
+
 EXTENSION = clustering
 MODULE_big = clustering
-DATA = $(sort $(wildcard sql/clustering--*.sql))
+DATA = $(call sources,sql/clustering--*.sql)
 
-CORE_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/core/*.c)))
-PG_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/pg/*.c)))
+CORE_OBJS = $(patsubst %.c,%.o,$(call sources,src/core/*.c))
+PG_OBJS = $(patsubst %.c,%.o,$(call sources,src/pg/*.c))
 OBJS = $(CORE_OBJS) $(PG_OBJS)
 
-CORE_HEADERS = $(wildcard src/core/*.h src/core/*.inc)
-PG_HEADERS = $(wildcard src/pg/*.h src/pg/*.inc)
+CORE_HEADERS = $(call sources,src/core/*.h)
+PG_HEADERS = $(call sources,src/pg/*.h)
 
 # --inputdir=test finds test/sql/*.sql and the top-level expected/*.out on every version.
 REGRESS = $(sort $(notdir $(basename $(wildcard test/sql/*.sql))))
@@ -50,7 +54,7 @@ WARNINGS = -Wall -Wextra -Wno-declaration-after-statement $(if $(WERROR),-Werror
 CLANG_WARNINGS = $(if $(findstring clang,$(shell $(CC) --version)), \
 	-Wno-unknown-warning-option -Wno-ignored-optimization-argument)
 
-PG_CPPFLAGS += -Isrc/core -Isrc/pg
+PG_CPPFLAGS += -I$(SOURCE)/src/core -I$(SOURCE)/src/pg
 PG_CFLAGS += -std=gnu11 $(OPTIMISE) $(EXACT_FLAGS) $(WARNINGS) $(CLANG_WARNINGS)
 SHLIB_LINK += -lm
 
@@ -67,7 +71,7 @@ include $(PGXS)
 # Its names are protected: no other library's can take their place, and calls among them are direct.
 # They are not hidden, because the JIT may inline a function of src/pg into a query, looks up by
 # name what it calls in the core, and ends the session where it finds nothing.
-$(CORE_OBJS) $(CORE_OBJS:.o=.bc): override CPPFLAGS := -Isrc/core $(filter-out -I%,$(CPPFLAGS))
+$(CORE_OBJS) $(CORE_OBJS:.o=.bc): override CPPFLAGS := -I$(SOURCE)/src/core $(filter-out -I%,$(CPPFLAGS))
 $(CORE_OBJS): override CFLAGS += -fvisibility=protected $(CORE_FLAGS)
 
 # Warnings are about this project's lines: the server's headers are not made for -Wextra, nor, where
@@ -79,6 +83,11 @@ BITCODE_CFLAGS += -std=gnu11 $(EXACT_FLAGS) $(FAST_MATH_THAT_IS_EXACT)
 
 $(OBJS) $(OBJS:.o=.bc): Makefile $(CORE_HEADERS)
 $(PG_OBJS) $(PG_OBJS:.o=.bc): $(PG_HEADERS)
+
+# VPATH would find the folders of the source.
+ifneq ($(SOURCE),.)
+$(shell mkdir -p src/core src/pg)
+endif
 
 # The TAP tests alone; installcheck runs them after the SQL tests.
 .PHONY: prove_installcheck

@@ -77,6 +77,17 @@ build() {
 		make --jobs="$(nproc)" WERROR=1 CC="$1"
 }
 
+# In another folder, as packagers do; objects in the tree would be taken for it.
+build_elsewhere() {
+	local folder=$PWD/build/elsewhere
+
+	make clean &&
+		mkdir -p "$folder" &&
+		make -C "$folder" -f "$PWD/Makefile" --jobs="$(nproc)" with_llvm=no install DESTDIR="$folder/root" &&
+		[ "$(nm --dynamic --defined-only "$folder/clustering.so" | grep -c ' clu_')" -gt 100 ] &&
+		[ -n "$(find "$folder/root" -name 'clustering--*.sql')" ]
+}
+
 # The core must not be able to see the server.
 core_is_apart() {
 	local status=0
@@ -123,6 +134,7 @@ builds_and_core() {
 	if [ -z "${BRIEF:-}" ]; then
 		step format make format-check
 		step 'boundary of the core' core_is_apart
+		step 'build in another folder' build_elsewhere
 	fi
 	for compiler in $(compilers); do
 		step "build with ${compiler##*/}" build "$compiler"
