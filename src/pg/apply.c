@@ -4,6 +4,8 @@
  */
 #include "pg_clustering.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
@@ -97,6 +99,16 @@ make_array(int n)
 	return array;
 }
 
+/* What double precision can't hold is no answer. */
+static void
+check_result(double value, const char *what)
+{
+	if (unlikely(isinf(value)))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("%s is out of the range of double precision", what),
+						errdetail("The point is too far from the centres of the model.")));
+}
+
 static Datum
 predict(application a)
 {
@@ -118,6 +130,8 @@ distances(application a)
 	ArrayType *result = make_array(a.model->k);
 
 	a.scorer->verbs->distances(a.scorer, a.x, (double *) ARR_DATA_PTR(result));
+	for (int c = 0; c < a.model->k; c++)
+		check_result(((double *) ARR_DATA_PTR(result))[c], "distance");
 	PG_RETURN_ARRAYTYPE_P(result);
 }
 
@@ -131,6 +145,7 @@ distance(application a)
 	a.scorer->verbs->distances(a.scorer, a.x, all);
 	result = all[label];
 	pfree(all);
+	check_result(result, "distance");
 	PG_RETURN_FLOAT8(result);
 }
 
@@ -149,12 +164,17 @@ center(application a)
 static Datum
 log_density(application a)
 {
+	double result;
+
 	if (a.scorer->verbs->log_density == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model has no density"),
 						errdetail("It is a %s model, which is no probability distribution.",
 								  clu_algorithm_name(a.model->algorithm)),
 						errhint("Use a model of gmm_fit or bernoulli_fit, or cluster_distance.")));
-	PG_RETURN_FLOAT8(a.scorer->verbs->log_density(a.scorer, a.x));
+	result = a.scorer->verbs->log_density(a.scorer, a.x);
+	if (a.model->algorithm != CLU_BERNOULLI)
+		check_result(result, "log density");
+	PG_RETURN_FLOAT8(result);
 }
 
 /* ---- functions, each for arrays and for bit strings ---- */
