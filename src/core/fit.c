@@ -250,9 +250,8 @@ run_starts(clu_fit *fit)
 	return CLU_OK;
 }
 
-/* The start model's parameters in the units of the points. */
-static clu_status
-adopt_parameters(clu_fit *fit)
+clu_status
+clu_fit_adopt(clu_fit *fit)
 {
 	memcpy(fit->model.parameter, fit->start_model->parameter,
 		   parameter_count(&fit->model) * sizeof(double));
@@ -270,7 +269,7 @@ run_from_model(clu_fit *fit)
 
 	if (start->k == fit->model.k)
 	{
-		clu_status status = adopt_parameters(fit);
+		clu_status status = clu_fit_adopt(fit);
 
 		if (status != CLU_OK)
 			return status;

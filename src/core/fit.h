@@ -115,6 +115,13 @@ typedef struct clu_verbs
 	 */
 	clu_status (*begin_step)(clu_fit *fit);
 	int (*statistics)(clu_fit *fit, clu_statistic *list);
+
+	/*
+	 * Between settled and refit: the statistics are complete.  Go on in the units that begin would
+	 * have found in the points, as far as the statistics tell; the start model is adopted again
+	 * then.  NULL where the units make no difference.
+	 */
+	clu_status (*reframe_step)(clu_fit *fit);
 } clu_verbs;
 
 struct clu_fit
@@ -181,6 +188,9 @@ const clu_verbs *clu_fit_verbs(clu_algorithm algorithm, const clu_options *optio
  */
 clu_status clu_fit_clusters(const clu_options *options, int k, size_t distinct, int *clusters,
 							clu_error *error);
+
+/* The start model's parameters in the units of the points. */
+clu_status clu_fit_adopt(clu_fit *fit);
 
 void	   clu_fit_layout(clu_fit *fit, clu_arena *arena);
 clu_status clu_fit_run(clu_fit *fit);

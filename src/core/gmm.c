@@ -17,7 +17,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "algebra.h"
 #include "algorithms.h"
 #include "elementary.h"
 #include "linalg.h"
@@ -111,12 +110,8 @@ scale_of_value(double value)
 	return ldexp(1, -exponent);
 }
 
-/*
- * The power of two that brings a variance into [1/2, 2).  A column (or table) of equal values has
- * none: then a thousandth of the value is its unit.
- */
-static double
-scale_of_variance(double variance, double value)
+double
+clu_gmm_scale_of_variance(double variance, double value)
 {
 	int exponent = 0;
 
@@ -135,8 +130,8 @@ find_scale(clu_fit *fit, double *variance)
 {
 	clu_gmm *state = fit->state;
 	double	*scale = state->frame.scale;
-	int		 d = fit->model.d, structure = fit->model.structure;
-	bool	 one = structure == CLU_COV_SPHERICAL || structure == CLU_COV_FIXED;
+	int		 d = fit->model.d;
+	bool	 one = clu_gmm_has_one_scale(fit->model.structure);
 	double	 mean = 0, largest = 0, offset = 0;
 
 	for (int j = 0; j < d; j++)
@@ -150,13 +145,12 @@ find_scale(clu_fit *fit, double *variance)
 	for (int j = 0; j < d; j++)
 		mean += variance[j] / d;
 	for (int j = 0; j < d; j++)
-		scale[j] *= one ? scale_of_variance(mean, offset * scale[j])
-						: scale_of_variance(variance[j], state->frame.shift[j] * scale[j]);
+		scale[j] *= one ? clu_gmm_scale_of_variance(mean, offset * scale[j])
+						: clu_gmm_scale_of_variance(variance[j], state->frame.shift[j] * scale[j]);
 }
 
-/* Variances that can't be written down as doubles in the units of the data. */
-static clu_status
-check_range(clu_fit *fit)
+clu_status
+clu_gmm_check_range(clu_fit *fit)
 {
 	clu_gmm *state = fit->state;
 
@@ -175,9 +169,8 @@ check_range(clu_fit *fit)
 	return CLU_OK;
 }
 
-/* What follows from the frame. */
-static void
-set_units(clu_fit *fit)
+void
+clu_gmm_set_units(clu_fit *fit)
 {
 	clu_gmm			  *state = fit->state;
 	const clu_options *options = &fit->model.options;
@@ -207,79 +200,10 @@ begin(clu_fit *fit)
 
 	find_shift(fit, state->frame.shift);
 	find_scale(fit, state->ridge); /* room for the variances, until it's set */
-	set_units(fit);
+	clu_gmm_set_units(fit);
 	if (fit->start_model == NULL || fit->start_model->k != fit->model.k)
 		clu_gmm_take_sample(fit);
-	return check_range(fit);
-}
-
-/* The variance of column j within component c. */
-static double
-variance_of(const clu_model *model, int c, int j)
-{
-	size_t d = (size_t) model->d, at = (size_t) j;
-
-	switch (model->structure)
-	{
-		case CLU_COV_FULL:
-			return model->covariance[(size_t) c * d * d + at * d + at];
-		case CLU_COV_TIED:
-			return model->covariance[at * d + at];
-		case CLU_COV_DIAG:
-			return model->covariance[(size_t) c * d + at];
-		case CLU_COV_SPHERICAL:
-			return model->covariance[c];
-	}
-	return model->covariance[0];
-}
-
-/* The variance of column j of the mixture, in the units of the points, about the frame's shift. */
-static double
-mixture_variance(const clu_fit *fit, int j)
-{
-	const clu_model *model = &fit->model;
-	const clu_gmm	*state = fit->state;
-	double			 unit = fit->points->unit, variance = 0;
-
-	for (int c = 0; c < model->k; c++)
-	{
-		double way = model->center[(size_t) c * (size_t) model->d + (size_t) j] / unit -
-					 state->frame.shift[j];
-
-		variance += model->weight[c] * (variance_of(model, c, j) / unit / unit + way * way);
-	}
-	return variance;
-}
-
-/* In the place of the mean and the variance of the points, those of the mixture. */
-static clu_status
-begin_step(clu_fit *fit)
-{
-	clu_gmm *state = fit->state;
-	double	*shift = state->frame.shift, *scale = state->frame.scale, mean = 0;
-	int		 d = fit->model.d, structure = fit->model.structure;
-
-	clu_mixture_mean(&fit->model, shift);
-	for (int j = 0; j < d; j++)
-	{
-		shift[j] /= fit->points->unit;
-		scale[j] = scale_of_variance(mixture_variance(fit, j), shift[j]);
-		mean += mixture_variance(fit, j) / d;
-	}
-	for (int j = 0; j < d && (structure == CLU_COV_SPHERICAL || structure == CLU_COV_FIXED); j++)
-		scale[j] = scale_of_variance(mean, 1);
-	set_units(fit);
-	return check_range(fit);
-}
-
-static int
-statistics(clu_fit *fit, clu_statistic *list)
-{
-	clu_gmm_sums *sums = &((clu_gmm *) fit->state)->sums;
-
-	list[0] = (clu_statistic) {&sums->total, NULL, sums->count, false};
-	list[1] = (clu_statistic) {&sums->rest, NULL, sums->count, false};
-	return 2;
+	return clu_gmm_check_range(fit);
 }
 
 /* ---- units ---- */
@@ -428,6 +352,7 @@ const clu_verbs clu_gmm_verbs = {
 	.improve = clu_gmm_improve,
 	.finish = finish,
 	.restore = restore,
-	.begin_step = begin_step,
-	.statistics = statistics,
+	.begin_step = clu_gmm_begin_step,
+	.statistics = clu_gmm_statistics,
+	.reframe_step = clu_gmm_reframe_step,
 };

@@ -146,6 +146,32 @@ clu_gmm_second_of(const clu_gmm_sums *shape, double *sums, int c)
 		   (shape->pooled ? 0 : (size_t) c * shape->width);
 }
 
+/* Whether columns share one unit. */
+static inline bool
+clu_gmm_has_one_scale(int structure)
+{
+	return structure == CLU_COV_SPHERICAL || structure == CLU_COV_FIXED;
+}
+
+/* ---- gmm.c ---- */
+
+/*
+ * The power of two that brings a variance into [1/2, 2).  A column (or table) of equal values has
+ * none: then a thousandth of the value is its unit.
+ */
+double clu_gmm_scale_of_variance(double variance, double value);
+
+/* What follows from the frame; and an error where its units square beyond double precision. */
+void	   clu_gmm_set_units(clu_fit *fit);
+clu_status clu_gmm_check_range(clu_fit *fit);
+
+/* ---- gmm_step.c ---- */
+
+/* Verbs as they stand (fit.h). */
+clu_status clu_gmm_begin_step(clu_fit *fit);
+int		   clu_gmm_statistics(clu_fit *fit, clu_statistic *list);
+clu_status clu_gmm_reframe_step(clu_fit *fit);
+
 /* ---- gmm_estep.c ---- */
 
 void clu_gmm_sums_layout(clu_gmm *state, clu_arena *arena, int structure, int k, int d);

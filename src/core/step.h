@@ -30,7 +30,7 @@
 #include "fit.h"
 #include "wide.h"
 
-#define CLU_STEP_VERSION 1
+#define CLU_STEP_VERSION 2
 
 typedef struct clu_step_header
 {

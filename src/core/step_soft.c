@@ -5,7 +5,8 @@
  * The verbs of a fit do all the work (fit.h); what is different is that the points are never seen
  * together, and that the statistics lie in a state.  So a fit is set up without points: units come
  * from the given model, which all who work on the step have in common, and accumulate adds to
- * arrays of the state, or to numbers that are copied there.
+ * arrays of the state, or to numbers that are copied there.  When all of them have been added up,
+ * a refit to which the units matter finds those of the points in the statistics.
  *
  * The statistics are sums of floating point numbers, most of them in two parts.  Unlike those of
  * K-means they depend on how the rows were divided, in the last bits: the sums over one buffer of
@@ -132,7 +133,6 @@ prepare(clu_step *step)
 	if (status != CLU_OK)
 		return status;
 	fit->verbs->adopt(fit);
-	memcpy(tables->given, fit->model.parameter, bytes);
 	fit->verbs->reset(fit);
 	fit->verbs->prepare(fit);
 	tables->lists = fit->verbs->statistics(fit, tables->list);
@@ -282,6 +282,23 @@ load(soft_tables *tables, const double *statistics)
 	}
 }
 
+/* All has been added up: the units, and with them the parameters to begin from, may change. */
+static clu_status
+reframe(soft_tables *tables)
+{
+	clu_fit	  *fit = &tables->fit;
+	clu_status status = CLU_OK;
+
+	if (fit->verbs->reframe_step != NULL)
+	{
+		status = fit->verbs->reframe_step(fit);
+		if (status == CLU_OK)
+			status = clu_fit_adopt(fit);
+	}
+	memcpy(tables->given, fit->model.parameter, tables->parameters * sizeof(double));
+	return status;
+}
+
 static bool
 stands_still(const soft_tables *tables, const double *now, size_t count, double typical)
 {
@@ -390,7 +407,9 @@ refit(clu_step *step, const void *statistics, clu_model *result, bool measuring)
 	fit->iteration = 1;
 	fit->objective = INFINITY;
 	(void) fit->verbs->settled(fit);
-	status = fit->verbs->refit(fit);
+	status = reframe(tables);
+	if (status == CLU_OK)
+		status = fit->verbs->refit(fit);
 	if (status != CLU_OK)
 		return status;
 	step->objective = clu_in_input_units(fit, fit->objective);

@@ -90,6 +90,33 @@ SELECT c, difference(gmm_fit(x, s, '{"tol": 0, "max_iter": 5}'), step_loop(s, 5)
 FROM step_rows, (SELECT c, gmm_fit(x, 3, jsonb_build_object('covariance', c, 'max_iter', 1, 'tol', 0)) AS s
 				 FROM step_rows, unnest('{full,diag,spherical,tied,fixed}'::text[]) c GROUP BY c) z GROUP BY c, s ORDER BY c;
 
+-- whatever the start is like: bounds of variances and units are those of the rows, a constant column included
+CREATE TABLE step_far AS SELECT ARRAY[i * 7919 % 13, i * 104729 % 11, 500]::float8[] AS x, i % 4 + 0.5::float8 AS w FROM generate_series(1, 120) i;
+CREATE FUNCTION step_start_of(structure text, means float8[], v float8) RETURNS bytea LANGUAGE sql AS $$
+	SELECT gmm_model(NULL, means, CASE structure WHEN 'tied' THEN matrix WHEN 'fixed' THEN format('{%s}', v)
+		ELSE format('{%s}', array_to_string(array_fill(CASE structure WHEN 'full' THEN matrix WHEN 'diag' THEN diagonal ELSE v::text END,
+													   ARRAY[array_length(means, 1)]), ',')) END::float8[], structure)
+	FROM format('{{%1$s,0,0},{0,%1$s,0},{0,0,%1$s}}', v) matrix, format('{%1$s,%1$s,%1$s}', v) diagonal
+$$;
+SET client_min_messages = error; -- fits of one refit don't converge
+SELECT start, structure, difference(gmm_fit(x, m, o), cluster_step(x, m)) < 1e-9 AS step,
+	   difference(gmm_fit(x, m, o, w), cluster_step(x, m, w)) < 1e-9 AS weighted,
+	   difference(gmm_fit(x, m, o), gmm_fit_query('SELECT x FROM step_far', m, o)) < 1e-9 AS query
+FROM step_far, unnest('{full,diag,spherical,tied,fixed}'::text[]) structure, jsonb(gmm_options(max_iter => 1, tol => 0)) o,
+	 (VALUES ('near', '{{1,2,500},{8,8,500}}', 9), ('wide', '{{1,2,500},{8,8,500}}', 1e10), ('narrow', '{{1,2,500},{8,8,500}}', 1e-4),
+			 ('far out', '{{1e6,1,500},{1,2,500},{8,8,500}}', 4), ('beside', '{{1,2,490},{8,8,520}}', 1e3)) v(start, means, v),
+	 LATERAL (SELECT step_start_of(structure, means::float8[], v) AS m) s
+GROUP BY start, structure, m, o ORDER BY start, structure;
+-- with a bound of the user's own, too
+SELECT structure, difference(gmm_fit(x, m, o), gmm_fit_query('SELECT x FROM step_far', m, o)) < 1e-9 AS query
+FROM step_far, unnest('{full,diag,spherical,tied,fixed}'::text[]) structure, jsonb(gmm_options(max_iter => 1, tol => 0, reg_covar => 0.25)) o,
+	 LATERAL (SELECT step_start_of(structure, '{{1,2,500},{1e6,8,500},{8,8,520}}', 1e5) AS m) s
+GROUP BY structure, m, o ORDER BY structure;
+RESET client_min_messages;
+-- one component far too wide, one far away
+SELECT c.cluster, round(c.center[1]::numeric, 12) AS x, round(c.center[2]::numeric, 12) AS y, round(c.covariance[1]::numeric, 6) AS variance
+FROM (SELECT cluster_step(x[1:2], gmm_model(NULL, '{{1,2},{8,8},{1e6,1}}', '{1,1e10,1}', 'spherical')) AS m FROM step_far) s, cluster_components(m) c;
+
 -- Bernoulli mixtures too; bit strings are points like arrays
 SELECT difference(bernoulli_fit(bits, s, '{"tol": 0, "max_iter": 1}'), cluster_step(bits, s)) < 1e-9 AS same,
 	   cluster_step(bits, s) = cluster_step(replace(replace(translate(bits::text, '{,}', ''), 't', '1'), 'f', '0')::varbit, s) AS bits
@@ -177,5 +204,5 @@ END $$;
 SELECT cluster_step_combine(a.s, b.s) FROM step_states a, step_states b WHERE a.name = 'kmeans' AND b.name = 'gmm' AND a.n = 1 AND b.n = 1;
 SELECT cluster_step_combine(cluster_step_partial(x, kmeans_model('{{0,0,0}}')), cluster_step_partial(x, kmeans_model('{{0,0,1}}'))) FROM step_rows;
 
-DROP TABLE step_rows, step_start, step_states;
-DROP FUNCTION step_loop, centers, difference, refused;
+DROP TABLE step_rows, step_start, step_states, step_far;
+DROP FUNCTION step_loop, step_start_of, centers, difference, refused;

@@ -85,14 +85,10 @@ make_rows_for(stepper *s)
 }
 
 static void
-open_stepper(stepper *s, const char *name, clu_algorithm algorithm, int structure, int k, int d,
-			 bool soft)
+begin_stepper(stepper *s)
 {
 	clu_arena arena = {0};
 
-	s->name = name;
-	make_model(s, algorithm, structure, k, d, soft);
-	make_rows_for(s);
 	memset(&s->step, 0, sizeof(s->step));
 	s->step.error = &s->error;
 	clu_step_open(&s->step, &s->model, MODEL_BYTES);
@@ -103,6 +99,16 @@ open_stepper(stepper *s, const char *name, clu_algorithm algorithm, int structur
 	if (clu_step_prepare(&s->step) != CLU_OK)
 		abort();
 	s->size = clu_step_size(&s->step);
+}
+
+static void
+open_stepper(stepper *s, const char *name, clu_algorithm algorithm, int structure, int k, int d,
+			 bool soft)
+{
+	s->name = name;
+	make_model(s, algorithm, structure, k, d, soft);
+	make_rows_for(s);
+	begin_stepper(s);
 }
 
 static void
@@ -217,6 +223,151 @@ test_parts(stepper *s)
 	ok(status == CLU_OK && worst <= (exact ? 0 : 1e-12), "%s: parts add up to the whole (%g)",
 	   s->name, worst);
 	free(whole);
+}
+
+/* ---- a step is a refit of a fit, whatever it starts from ---- */
+
+#define STEP_COLUMNS 5
+
+/*
+ * Columns that a start can be out of proportion to: far from 0, whole numbers with a variance of 2
+ * (where units jump), constant, all 0, and a plain one.
+ */
+static void
+make_odd_rows(stepper *s)
+{
+	s->x = malloc(ROWS * STEP_COLUMNS * sizeof(double));
+	s->w = malloc(ROWS * sizeof(double));
+	for (int i = 0; i < ROWS; i++)
+	{
+		double *x = s->x + i * STEP_COLUMNS;
+
+		s->w[i] = 1 + i / 5 % 3;
+		x[0] = 1e6 + 3 * (i / 5 % 2) + random_normal();
+		x[1] = i % 5;
+		x[2] = 1024;
+		x[3] = 0;
+		x[4] = 4 * (i / 5 % 2) + random_normal();
+	}
+}
+
+/* Of a component the mean, and one variance for all but the whole numbers, which have their own. */
+static void
+set_component(clu_model *model, int c, double mean, double variance, double whole)
+{
+	const double at[STEP_COLUMNS] = {1e6, 0, 1020, 1, 0};
+	size_t		 d = STEP_COLUMNS, to = (size_t) c;
+
+	for (int j = 0; j < STEP_COLUMNS; j++)
+	{
+		double value = j == 1 ? whole : variance;
+
+		model->center[to * d + (size_t) j] = at[j] + (j == 1 ? c + 0.1 : mean);
+		if (model->structure == CLU_COV_FULL)
+			model->covariance[to * d * d + (size_t) j * (d + 1)] = value;
+		else if (model->structure == CLU_COV_TIED)
+			model->covariance[(size_t) j * (d + 1)] = value;
+		else if (model->structure == CLU_COV_DIAG)
+			model->covariance[to * d + (size_t) j] = value;
+		else
+			model->covariance[model->structure == CLU_COV_SPHERICAL ? to : 0] = variance;
+	}
+}
+
+static double
+variance_in(const clu_model *model, int c, int j)
+{
+	size_t d = (size_t) model->d, at = (size_t) c, i = (size_t) j;
+
+	return model->structure == CLU_COV_FULL		   ? model->covariance[at * d * d + i * (d + 1)]
+		   : model->structure == CLU_COV_TIED	   ? model->covariance[i * (d + 1)]
+		   : model->structure == CLU_COV_DIAG	   ? model->covariance[at * d + i]
+		   : model->structure == CLU_COV_SPHERICAL ? model->covariance[at]
+												   : model->covariance[0];
+}
+
+/* The largest difference of means and variances, in standard deviations or relative. */
+static double
+worst_difference(const clu_model *fit, const clu_model *step)
+{
+	double worst = 0;
+
+	for (int c = 0; c < fit->k; c++)
+	{
+		worst = fmax(worst, fabs(fit->weight[c] - step->weight[c]));
+		for (int j = 0; j < fit->d; j++)
+		{
+			double a = variance_in(fit, c, j), b = variance_in(step, c, j);
+			double way = fit->center[c * fit->d + j] - step->center[c * fit->d + j];
+
+			worst = fmax(worst, fabs(a - b) / a);
+			way = fmax(fabs(way) - 4e-16 * fabs(fit->center[c * fit->d + j]), 0);
+			worst = fmax(worst, way / sqrt(a));
+		}
+	}
+	return worst;
+}
+
+static void
+fit_once(stepper *s, fitted *f)
+{
+	clu_rows	rows = {.x = s->x, .w = s->w, .n = ROWS, .d = STEP_COLUMNS, .width = 8};
+	clu_options options = s->model.options;
+
+	options.value[CLU_MAX_ITER].integer = 1;
+	clu_option_set_number(&options, CLU_TOL, 0);
+	fit_in_team(f, &rows, CLU_GMM, s->model.k, &options, &s->model, NULL);
+}
+
+static void
+test_odd_start(int structure, const char *name, double far, double variance, double whole,
+			   double ridge)
+{
+	stepper	   s = {.name = name};
+	fitted	   f;
+	clu_status status;
+	clu_model  result;
+	double	   worst = 0;
+
+	make_model(&s, CLU_GMM, structure, 3, STEP_COLUMNS, false);
+	memset(s.model.covariance, 0,
+		   clu_covariance_count(CLU_GMM, structure, 3, STEP_COLUMNS) * sizeof(double));
+	if (ridge > 0)
+		clu_option_set_number(&s.model.options, CLU_REG_COVAR, ridge);
+	make_odd_rows(&s);
+	set_component(&s.model, 0, far, variance, whole);
+	set_component(&s.model, 1, 2, variance, whole);
+	set_component(&s.model, 2, 0, structure == CLU_COV_TIED ? variance : 10, whole);
+	begin_stepper(&s);
+	fit_once(&s, &f);
+	result = s.model;
+	for (int parts = 1; parts < 20 && f.status == CLU_OK; parts += 6)
+	{
+		void   *state = state_of_parts(&s, parts);
+		double *parameter = refit(&s, state, &status);
+
+		clu_model_bind(&result, parameter);
+		worst = status == CLU_OK ? fmax(worst, worst_difference(&f.fit.model, &result)) : INFINITY;
+		free(parameter);
+		free(state);
+	}
+	ok(f.status == CLU_OK && worst <= 1e-9, "%s of structure %d: a step is a refit of a fit (%g)",
+	   name, structure, worst);
+	free_fit(&f);
+	close_stepper(&s);
+}
+
+static void
+test_odd_starts(void)
+{
+	for (int structure = 0; structure <= CLU_COV_FIXED; structure++)
+	{
+		test_odd_start(structure, "a start in proportion", 3, 2, 2, 0);
+		test_odd_start(structure, "a wide component", 3, 1e10, 1, 0);
+		test_odd_start(structure, "a component far out", 1e9, 2, 2, 0);
+		test_odd_start(structure, "a narrow column", 3, 1e4, 1e-4, 0);
+		test_odd_start(structure, "a ridge", 1e7, 1e6, 1e-4, 1e-3);
+	}
 }
 
 /* States with damage pass the check or don't; what passes does no harm. */
@@ -343,6 +494,7 @@ main(void)
 		test_damage(&s);
 		close_stepper(&s);
 	}
+	test_odd_starts();
 	test_sketch(100, 40);
 	test_sketch(2000, 5);
 	return finish_tests();
