@@ -18,8 +18,8 @@
  * So the sums are brought to the frame that a fit would have found, and the refit is a fit's.
  *
  * What cancels in T_k - s_k^2 / N_k is the way from the given means to the points.  Where these
- * are a million standard deviations away all digits of a variance are lost in it, those of the
- * component as well as those of the points; then a column counts as constant.
+ * are a million standard deviations away, little but rounding is left of a variance, that of the
+ * component as well as that of the points; then a column counts as constant.
  */
 #include "gmm.h"
 
@@ -144,7 +144,7 @@ heaviest(const clu_gmm_sums *sums)
 	return heaviest;
 }
 
-/* The sum of the squared way of column j, of component c or of all; nothing but a diagonal. */
+/* The second moment of column j about the mean of component c; with tied, of all. */
 static double
 square_of(const clu_gmm *state, int c, int j)
 {
