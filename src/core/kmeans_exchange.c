@@ -15,6 +15,12 @@
 #include <string.h>
 
 #define SPLIT_ITERATIONS 6
+#define MOST_RESTARTS 5
+
+/* Distances of a coordinate in all restarts' first pass: of two clusters, which have no exchanges, */
+#define AFFORDABLE_OF_TWO 1e4
+/* and of more, which takes less than what there is to do for a fit besides. */
+#define AFFORDABLE_WORK 500
 
 /* ---- splitting ---- */
 
@@ -171,8 +177,10 @@ make(clu_fit *fit, int a, int b, int split)
 static int
 restarts(const clu_fit *fit)
 {
-	(void) fit;
-	return 0;
+	double affordable = fit->model.k == 2 ? AFFORDABLE_OF_TWO : AFFORDABLE_WORK;
+	double work = (double) fit->points->n * fit->model.k * fit->model.d;
+
+	return fit->model.k < 2 ? 0 : (int) fmin(MOST_RESTARTS, affordable / work);
 }
 
 static const clu_exchange_verbs verbs = {

@@ -353,10 +353,23 @@ SELECT center[1] - 1000000000 AS x, center[2] + 1000000000 AS y, size
 FROM cluster_components((SELECT kmeans_fit(ARRAY[1e9 + i % 2 * 8 + i / 2 % 2, -1e9 + i % 2], 2)
 	FROM generate_series(0, 39) AS i)) ORDER BY x;
 
--- Values of 1e-300 have the clusters of their multiples.
-SELECT (SELECT array_agg(cluster_predict(m, ARRAY[i * 1e-300]) ORDER BY i) FROM generate_series(1, 12) AS i)
+-- Two clusters of few points: mostly the best of all cuts.
+WITH point AS (SELECT g, i, ('x' || substr(md5(g || ' ' || i), 1, 4))::bit(16)::integer % 20 AS v
+		FROM generate_series(1, 200) AS g, generate_series(1, 30) AS i),
+	cut AS (SELECT g, v AS at, sum(n) OVER w AS n, sum(n * v) OVER w AS s, sum(n * v * v) OVER w AS q
+		FROM (SELECT g, v, count(*) AS n FROM point GROUP BY g, v) AS c WINDOW w AS (PARTITION BY g ORDER BY v)),
+	best AS (SELECT g, min(a.q - a.s * a.s / a.n + (b.q - a.q) - (b.s - a.s) * (b.s - a.s) / (b.n - a.n)) AS objective
+		FROM cut AS a JOIN (SELECT g, max(n) AS n, max(s) AS s, max(q) AS q FROM cut GROUP BY g) AS b USING (g)
+		WHERE a.n < b.n GROUP BY g),
+	found AS (SELECT g, (cluster_info(kmeans_fit(ARRAY[v], 2))).objective FROM point GROUP BY g)
+SELECT count(*) FILTER (WHERE found.objective < best.objective + 1e-9) >= 190 AS best,
+	bool_and(found.objective > best.objective - 1e-9) AS possible
+FROM found JOIN best USING (g);
+
+-- Values of 2^-1000 have the clusters of their multiples.
+SELECT (SELECT array_agg(cluster_predict(m, ARRAY[i * 2::float8 ^ -1000]) ORDER BY i) FROM generate_series(1, 12) AS i)
 	= (SELECT array_agg(cluster_predict(n, ARRAY[i]) ORDER BY i) FROM generate_series(1, 12) AS i) AS same
-FROM (SELECT kmeans_fit(ARRAY[i * 1e-300], 3), kmeans_fit(ARRAY[i], 3) FROM generate_series(1, 12) AS i) AS f (m, n);
+FROM (SELECT kmeans_fit(ARRAY[i * 2::float8 ^ -1000], 3), kmeans_fit(ARRAY[i], 3) FROM generate_series(1, 12) AS i) AS f (m, n);
 
 -- All centres of the start are the same: the empty clusters take the points that are farthest off, so that
 -- from 0 these become {1}, {100} and {-50, -49}.
