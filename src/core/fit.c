@@ -13,8 +13,8 @@
 /* Runs whose objectives differ by less than this are equally good: the earlier one is kept. */
 #define SAME_OBJECTIVE 1e-12
 
-/* Numbering by size changes which of two equally near centres is the first, and so the sizes. */
-#define MOST_RENUMBERINGS 10
+/* Without labels it's only rounding that the numbers change. */
+#define MOST_ROUNDINGS 10
 
 const clu_verbs *
 clu_fit_verbs(clu_algorithm algorithm, const clu_options *options)
@@ -245,6 +245,7 @@ run_starts(clu_fit *fit)
 		}
 	}
 	memcpy(fit->model.parameter, fit->best, size);
+	fit->objective = best;
 	fit->iteration = best_iteration;
 	fit->converged = best_converged;
 	return CLU_OK;
@@ -387,6 +388,82 @@ renumber(clu_fit *fit)
 	return true;
 }
 
+/*
+ * Number by size until that changes no size any more; how many labels it changed.  A point between
+ * centres belongs to the first of them.  So those before the first place that changes keep what
+ * they have, a larger cluster gets that place and can only gain there, and it comes to an end.
+ */
+static uint64_t
+number_by_size(clu_fit *fit, int *most)
+{
+	uint64_t changed = 0;
+
+	for (; *most > 0 && renumber(fit); (*most)--)
+	{
+		fit->verbs->finish(fit);
+		changed += fit->changed;
+	}
+	return changed;
+}
+
+/* Refit to labels that changed with the numbers, and go on from there if that moves a centre. */
+static clu_status
+follow_labels(clu_fit *fit, uint64_t changed)
+{
+	clu_model *model = &fit->model;
+	size_t	   size = parameter_count(model) * sizeof(double);
+	clu_model  before = *model;
+	clu_status status;
+
+	clu_model_bind(&before, fit->spare);
+	memcpy(before.parameter, model->parameter, size);
+	fit->verbs->reset(fit);
+	clu_fit_pass(fit);
+	fit->changed = changed;
+	status = fit->verbs->refit(fit);
+	if (status != CLU_OK)
+		return status;
+	if (memcmp(model->center, before.center,
+			   (size_t) model->k * (size_t) model->d * sizeof(double)) == 0)
+	{
+		memcpy(model->parameter, before.parameter, size);
+		return CLU_OK;
+	}
+	begin_run(fit);
+	fit->iteration = 1;
+	record(fit);
+	status = run(fit);
+	if (status == CLU_OK)
+		fit->verbs->finish(fit);
+	return status;
+}
+
+/*
+ * Number the clusters, and find their figures.  What has converged is at its end with these
+ * numbers: every time that they have changed labels, centres follow.  Nothing says that sizes are
+ * in order after that, so this is done again, but not forever: the last centres keep their numbers.
+ */
+static clu_status
+number_clusters(clu_fit *fit)
+{
+	bool	   labelled = fit->verbs->label != NULL;
+	int		   most = labelled ? CLU_MOST_RENUMBERINGS : MOST_ROUNDINGS;
+	clu_status status = CLU_OK;
+	uint64_t   changed;
+
+	if (labelled && fit->converged)
+		fit->verbs->label(fit); /* by the best run's centres, before they have other numbers */
+	renumber(fit);
+	fit->verbs->finish(fit);
+	changed = fit->changed + number_by_size(fit, &most);
+	while (labelled && fit->converged && changed > 0 && status == CLU_OK)
+	{
+		status = follow_labels(fit, changed);
+		changed = status == CLU_OK ? number_by_size(fit, &most) : 0;
+	}
+	return status;
+}
+
 /* ---- the whole ---- */
 
 clu_status
@@ -406,14 +483,14 @@ clu_fit_run(clu_fit *fit)
 		status = fit->start_model == NULL ? run_starts(fit) : run_from_model(fit);
 	if (status != CLU_OK)
 		return status;
+	if (fit->start_model == NULL)
+		status = number_clusters(fit);
+	else
+		fit->verbs->finish(fit);
+	if (status != CLU_OK)
+		return status;
 	model->iterations = fit->iteration;
 	model->flags |= fit->converged ? CLU_MODEL_CONVERGED : 0;
-
-	if (fit->start_model == NULL)
-		renumber(fit);
-	fit->verbs->finish(fit);
-	for (int i = 0; i < MOST_RENUMBERINGS && fit->start_model == NULL && renumber(fit); i++)
-		fit->verbs->finish(fit);
 	fit->verbs->restore(fit);
 	return clu_model_check_range(model, fit->error);
 }

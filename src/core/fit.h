@@ -17,6 +17,9 @@
 #include "random.h"
 #include "team.h"
 
+/* Numbering by size changes which of two equally near centres is the first, and so the sizes. */
+#define CLU_MOST_RENUMBERINGS 100
+
 typedef struct clu_fit clu_fit;
 
 /* What clu_verbs.improve did with a run that came to its end. */
@@ -97,12 +100,21 @@ typedef struct clu_verbs
 	clu_improvement (*improve)(clu_fit *fit, bool converged, clu_random *random);
 
 	/*
+	 * Give every point the label that the parameters as they are give it, and do no more.  NULL
+	 * where points have no labels.
+	 */
+	void (*label)(clu_fit *fit);
+
+	/*
 	 * The clusters have other numbers: cluster c is the one that was order[c].  fit->spare is free.
 	 * NULL where nothing but the parameters depends on the numbers.
 	 */
 	void (*renumber)(clu_fit *fit, const int *order);
 
-	/* Figures of the final parameters: sizes, weights, costs, objective, likelihood. */
+	/*
+	 * Figures of the final parameters: sizes, weights, costs, objective, likelihood.  Where points
+	 * have labels, also fit->changed: how many of these changed.
+	 */
 	void (*finish)(clu_fit *fit);
 
 	/* Bring parameters and figures back to the units in which the data came. */

@@ -267,14 +267,16 @@ figures_of_block(const clu_fit *fit, const clu_block *block, const clu_hard_memb
 static void
 figures_of_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const clu_fit		  *fit = work;
-	clu_hard			  *hard = fit->state;
-	const clu_hard_member *own = &hard->member[member];
-	clu_block			   share = clu_points_share_block(fit->points, item);
-	size_t				   number, end;
+	const clu_fit	*fit = work;
+	clu_hard		*hard = fit->state;
+	clu_hard_member *own = &hard->member[member];
+	clu_block		 share = clu_points_share_block(fit->points, item);
+	size_t			 number, end;
 
+	own->changed += clu_assign_block(&hard->assigner, member, &share, own->changes, interrupt);
+	if (hard->labels_only)
+		return;
 	clear_figures(own->cost, own->size, fit->model.k);
-	clu_assign_block(&hard->assigner, member, &share, own->changes, interrupt);
 	for (clu_points_share(fit->points, item, &number, &end); number < end; number++)
 	{
 		clu_block block = clu_points_block(fit->points, number);
@@ -292,7 +294,7 @@ add_figures(void *work, size_t item, int member)
 	const clu_hard_member *own = &hard->member[member];
 
 	(void) item;
-	for (int c = 0; c < fit->model.k; c++)
+	for (int c = 0; c < fit->model.k && !hard->labels_only; c++)
 	{
 		hard->cost[c] = clu_dd_add(hard->cost[c], own->cost[c]);
 		hard->size[c] = clu_dd_add(hard->size[c], own->size[c]);
@@ -301,10 +303,28 @@ add_figures(void *work, size_t item, int member)
 
 const clu_task clu_figures_task = {figures_of_share, add_figures};
 
-/*
- * One more pass, with the final centres.  Points are added up in their canonical order, so the sums
- * need not be free of an order.
- */
+/* One more pass, with the final centres. */
+static void
+final_pass(clu_fit *fit, bool labels_only)
+{
+	clu_hard *hard = fit->state;
+
+	clu_hard_prepare(fit);
+	hard->labels_only = labels_only;
+	clear_figures(hard->cost, hard->size, fit->model.k);
+	clu_team_run(fit->team, CLU_JOB_FIGURES, fit, clu_points_shares(fit->points), fit->interrupt);
+	fit->changed = 0;
+	for (int m = 0; m < hard->members; m++)
+		fit->changed += hard->member[m].changed;
+}
+
+void
+clu_hard_label(clu_fit *fit)
+{
+	final_pass(fit, true);
+}
+
+/* Points are added up in their canonical order, so the sums need not be free of an order. */
 void
 clu_hard_finish(clu_fit *fit)
 {
@@ -312,9 +332,7 @@ clu_hard_finish(clu_fit *fit)
 	clu_model *model = &fit->model;
 	clu_dd	   objective = {0, 0};
 
-	clu_hard_prepare(fit);
-	clear_figures(hard->cost, hard->size, model->k);
-	clu_team_run(fit->team, CLU_JOB_FIGURES, fit, clu_points_shares(fit->points), fit->interrupt);
+	final_pass(fit, false);
 	for (int c = 0; c < model->k; c++)
 	{
 		objective = clu_dd_add(objective, hard->cost[c]);

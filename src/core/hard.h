@@ -48,6 +48,7 @@ typedef struct clu_hard
 	clu_hard_member *member;
 
 	/* of the final model, per cluster */
+	bool	labels_only; /* are wanted of the pass, and not these */
 	clu_dd *cost;
 	clu_dd *size;
 } clu_hard;
@@ -97,6 +98,7 @@ void clu_hard_start(clu_fit *fit, clu_random *random);
 void clu_hard_adopt(clu_fit *fit);
 void clu_hard_prepare(clu_fit *fit);
 bool clu_hard_settled(clu_fit *fit);
+void clu_hard_label(clu_fit *fit);
 void clu_hard_renumber(clu_fit *fit, const int *order);
 void clu_hard_finish(clu_fit *fit);
 void clu_hard_restore(clu_fit *fit);

@@ -190,6 +190,7 @@ const clu_verbs clu_kmeans_verbs = {
 	.settled = clu_hard_settled,
 	.refit = refit,
 	.improve = improve,
+	.label = clu_hard_label,
 	.renumber = clu_hard_renumber,
 	.finish = clu_hard_finish,
 	.restore = clu_hard_restore,

@@ -37,6 +37,11 @@ SELECT take_lines('birch1');
 CREATE TABLE digits AS SELECT i, x::bit varying AS x FROM line;
 -- of many columns, in which bounds come first
 CREATE TABLE pixels AS SELECT i, string_to_array(x, NULL)::float8[] AS x FROM line;
+-- whose points are often equally far from two centres
+CREATE TABLE grid AS
+SELECT i, i % 5 + 1 AS w, ARRAY(SELECT ('x' || left(md5('1' || c || i), 4))::bit(16)::integer % side
+	FROM (VALUES ('a', 8), ('b', 8), ('c', 4)) AS t (c, side) ORDER BY c)::float8[] AS x
+FROM generate_series(1, 600) i;
 VACUUM ANALYZE;
 
 -- The fits: aggregates over tables.
@@ -65,6 +70,8 @@ INSERT INTO fits (data, call) VALUES
 	('iris', 'kmedians_fit(x, kmedians_model(''{{5,3,1,0},{6,3,4,1},{7,3,6,2}}''))'),
 	('letter', 'kmedians_fit(x::integer[], 10)'),
 	('birch1', 'kmedians_fit(x, 20)'),
+	('grid', 'kmedians_fit(x, 16)'),
+	('grid', 'kmedians_fit(x, 16, ''{}'', w)'),
 	('iris', 'gmm_fit(x, 3)'),
 	('iris', 'gmm_fit(x, 3, ''{"covariance": "tied"}'')'),
 	('iris', 'gmm_fit(x, 3, ''{"covariance": "diag"}'', w)'),

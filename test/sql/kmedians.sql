@@ -97,6 +97,26 @@ SELECT iterations, converged FROM cluster_info((SELECT kmedians_fit(x, kmedians_
 SELECT kmedians_fit(x, kmeans_model('{{0,0}}')) FROM points;
 SELECT kmedians_fit(x, kmedians_model('{{0}}')) FROM points;
 
+-- ---- points between centres ----
+
+-- numbers by size decide where such points belong: what has converged is at its end with these numbers, and another fit from there finds nothing better
+CREATE TEMP TABLE lattice AS
+SELECT ARRAY[('x' || substr(md5('130a' || i), 1, 4))::bit(16)::int % 4, ('x' || substr(md5('130b' || i), 1, 4))::bit(16)::int % 4]::float8[] AS x
+FROM generate_series(1, 30) i;
+WITH a AS (SELECT kmedians_fit(x, 6) AS m FROM lattice),
+	b AS (SELECT kmedians_fit(x, m) AS m FROM lattice, a GROUP BY m)
+SELECT i.objective, i.converged, j.objective AS again, j.iterations,
+	(SELECT array_agg((cluster, size, center) ORDER BY cluster) FROM cluster_components(a.m))
+	= (SELECT array_agg((cluster, size, center) ORDER BY cluster) FROM cluster_components(b.m)) AS same
+FROM a, b, cluster_info(a.m) i, cluster_info(b.m) j;
+WITH m AS (SELECT kmedians_fit(x, 6) AS m FROM lattice),
+	labelled AS (SELECT cluster_predict(m, x) AS cluster, x FROM lattice, m),
+	medians AS (SELECT cluster, count(*) AS rows, ARRAY[percentile_cont(0.5) WITHIN GROUP (ORDER BY x[1]),
+		percentile_cont(0.5) WITHIN GROUP (ORDER BY x[2])] AS median FROM labelled GROUP BY cluster)
+SELECT cluster, median = center AS same, rows, size FROM m, cluster_components(m) JOIN medians USING (cluster) ORDER BY cluster;
+-- the refits after the numbering are the last run of the trace
+SELECT t.* FROM (SELECT kmedians_fit(x, 6) AS m FROM lattice) f, cluster_trace(m) t ORDER BY run DESC, iteration LIMIT 2;
+
 -- ---- rows and options ----
 
 -- a NULL point, a NULL weight and a weight of 0 are skipped; no rows give NULL

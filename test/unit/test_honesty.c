@@ -2,11 +2,14 @@
  * test_honesty.c
  *		What every fit of every algorithm promises, over random data of many kinds.
  *
- * Objectives only get better, figures are those of the parameters, and a change of the data that
- * says the same in other words (another order, weights for repeated rows, other units, another
- * origin, columns in another order) says the same in the model.
+ * Objectives only get better, figures are those of the parameters, a fit from what has converged
+ * changes nothing, and a change of the data that says the same in other words (another order,
+ * weights for repeated rows, other units, another origin, columns in another order) says the same
+ * in the model.
  */
 #include "problems.h"
+
+#include "assign.h"
 
 /* ---- figures, the plain way ---- */
 
@@ -776,6 +779,206 @@ test_columns(void)
 	   different, tried);
 }
 
+/* ---- numbering ---- */
+
+/* Points on a small lattice: many are equally far from two centres. */
+static problem
+lattice_problem(uint64_t number)
+{
+	problem p = {.number = number,
+				 .algorithm = one_in(2) ? CLU_KMEANS : CLU_KMEDIANS,
+				 .kind = SMALL_INTEGERS,
+				 .weights = one_in(2) ? NO_WEIGHTS : (weight_kind) random_below(WIDE_WEIGHTS)};
+	size_t	n = 2 + random_below(one_in(4) ? 150 : 40);
+	int		d = 1 + (int) random_below(3), side = 2 + (int) random_below(5);
+
+	p.rows = make_rows(n, d, 8);
+	for (size_t i = 0; i < n; i++)
+		for (int j = 0; j < d; j++)
+			set_value(&p.rows, i, j, (double) random_below((uint64_t) side));
+	add_random_weights(&p.rows, p.weights);
+	p.k = 2 + (int) random_below(one_in(3) ? 12 : 5);
+	clu_options_default(&p.options, p.algorithm);
+	clu_option_set_integer(&p.options, CLU_SEED, (int64_t) random_below(1000));
+	clu_option_set_boolean(&p.options, CLU_ALLOW_FEWER, true);
+	clu_option_set_integer(&p.options, CLU_N_INIT, 1 + (int64_t) random_below(3));
+	choose(&p.options, CLU_INIT);
+	if (one_in(4))
+		clu_option_set_integer(&p.options, CLU_MAX_ITER, 1 + (int64_t) random_below(4));
+	return p;
+}
+
+static bool
+numbered_by_size(const clu_model *m)
+{
+	for (int c = 1; c < m->k; c++)
+	{
+		const double *here = m->center + c * m->d, *before = here - m->d;
+		int			  j = 0;
+
+		while (j < m->d - 1 && here[j] == before[j])
+			j++;
+		if (m->size[c] > m->size[c - 1] || (m->size[c] == m->size[c - 1] && here[j] < before[j]))
+			return false;
+	}
+	return true;
+}
+
+/* The nearest centre, of several the first. */
+static int
+plain_label(const clu_model *m, const double *x)
+{
+	clu_metric metric = m->algorithm == CLU_KMEDIANS ? CLU_L1 : CLU_SQUARED;
+	double	   best = INFINITY;
+	int		   label = 0;
+
+	for (int c = 0; c < m->k; c++)
+	{
+		double distance = clu_distance(metric, x, m->center + c * m->d, m->d);
+
+		if (distance < best)
+		{
+			best = distance;
+			label = c;
+		}
+	}
+	return label;
+}
+
+/* Whether a centre is the mean, or a median, of the points that are labelled with it. */
+static bool
+is_center(const clu_model *m, const clu_rows *rows, const int *label, int c, int j)
+{
+	double		center = m->center[c * m->d + j];
+	long double below = 0, above = 0, weight = 0, sum = 0;
+
+	for (size_t i = 0; i < rows->n; i++)
+	{
+		double x = get_value(rows, i, j), w = label[i] == c ? get_weight(rows, i) : 0;
+
+		below += x < center ? w : 0;
+		above += x > center ? w : 0;
+		weight += w;
+		sum += w * x;
+	}
+	if (m->algorithm == CLU_KMEANS)
+		return fabsl(sum - weight * center) <= 1e-14L * weight;
+	return weight == m->size[c] && 2 * below <= weight && 2 * above <= weight;
+}
+
+/* Whether every centre is that of its own points, those between two being the first one's. */
+static bool
+centers_are_honest(const problem *p, const clu_model *m)
+{
+	int *label = test_memory(p->rows.n * sizeof(int));
+	bool honest = true;
+
+	for (size_t i = 0; i < p->rows.n; i++)
+		label[i] = plain_label(m, (const double *) p->rows.x + i * (size_t) m->d);
+	for (int c = 0; c < m->k; c++)
+		for (int j = 0; j < m->d; j++)
+			if (!is_center(m, &p->rows, label, c, j))
+			{
+				if (honest)
+					report_case(p, "cluster %d: %g is not the centre of column %d", c + 1,
+								m->center[c * m->d + j], j + 1);
+				honest = false;
+			}
+	free(label);
+	return honest;
+}
+
+/* Whether a fit from the model as the start changes nothing. */
+static bool
+stays(const problem *p, const clu_model *m)
+{
+	problem again = *p;
+	fitted	f;
+	bool	same;
+
+	again.k = m->k;
+	clu_option_set_integer(&again.options, CLU_MAX_ITER, 300);
+	fit_problem(&f, &again, &p->rows, m);
+	same = f.status == CLU_OK && same_bits(f.fit.model.objective, m->objective) &&
+		   (f.fit.model.flags & CLU_MODEL_CONVERGED) && f.fit.model.iterations == 1 &&
+		   memcmp(f.fit.model.parameter, m->parameter,
+				  clu_parameter_count(m->algorithm, 0, m->k, m->d) * sizeof(double)) == 0;
+	if (!same)
+		report_case(p, "converged at %.17g, and then %d more refits to %.17g", m->objective,
+					(int) f.fit.model.iterations, f.fit.model.objective);
+	free_fit(&f);
+	return same;
+}
+
+static bool
+same_when_shuffled(const problem *p)
+{
+	size_t	*index = shuffled_index(p->rows.n);
+	clu_rows rows = pick_rows(&p->rows, index, p->rows.n, 8);
+	bool	 same = same_with(p, &rows, "rows shuffled");
+
+	free_rows(&rows);
+	free(index);
+	return same;
+}
+
+/* No run came to a better end, as long as all of them came to one. */
+static bool
+trace_has_objective(const problem *p, const fitted *f)
+{
+	double best = INFINITY;
+
+	if (clu_option_integer(&p->options, CLU_MAX_ITER) < 300)
+		return true;
+	for (size_t i = 0; i < f->trace_count; i++)
+		best = fmin(best, f->trace[i].objective);
+	if (f->fit.model.objective <= best * (1 + 1e-12))
+		return true;
+	report_case(p, "objective %.17g, in the trace %.17g", f->fit.model.objective, best);
+	return false;
+}
+
+/*
+ * Numbers by size decide where points between centres belong, and so what the centres are: what is
+ * called converged is at its end with the numbers that it has.
+ */
+static void
+test_numbering(void)
+{
+	uint64_t cases = number_of_cases(6000, 300000);
+	int		 settled = 0, moves = 0, wrong = 0, order = 0, late = 0, rises = 0, other = 0;
+
+	for (uint64_t number = 0; number < cases; number++)
+		if (try_case(number))
+		{
+			problem	   p = lattice_problem(number);
+			fitted	   f;
+			clu_model *m = &f.fit.model;
+
+			fit_problem(&f, &p, &p.rows, NULL);
+			order += !numbered_by_size(m);
+			rises += !trace_is_honest(&p, &f) || !figures_are_honest(&p, &f);
+			if (m->flags & CLU_MODEL_CONVERGED)
+			{
+				settled++;
+				late += !trace_has_objective(&p, &f);
+				wrong += !centers_are_honest(&p, m);
+				moves += !stays(&p, m);
+			}
+			if (number % 10 == 0)
+				other += !same_when_shuffled(&p);
+			free_fit(&f);
+			free_rows(&p.rows);
+		}
+	ok(order == 0, "points between centres: clusters are numbered by size (%d are not)", order);
+	ok(settled > 0 && wrong == 0, "their centres are those of their points (%d of %d not)", wrong,
+	   settled);
+	ok(moves == 0, "and from a converged model another fit changes nothing (%d change)", moves);
+	ok(late == 0, "its objective is the best one in the trace (%d are not)", late);
+	ok(other == 0, "rows in another order: the same bytes (%d not)", other);
+	ok(rises == 0, "traces and figures are honest (%d are not)", rises);
+}
+
 int
 main(void)
 {
@@ -784,5 +987,6 @@ main(void)
 	test_units();
 	test_origin();
 	test_columns();
+	test_numbering();
 	return finish_tests();
 }

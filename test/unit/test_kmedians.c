@@ -357,7 +357,7 @@ judge(const sample *s, const outcome *result, verdict *verdict)
 static void
 test_small_cases(void)
 {
-	verdict bad = {0};
+	verdict bad = {0}, numbered = {0};
 	int		cases = 0, refused = 0;
 
 	for (int i = 0; i < 6000; i++)
@@ -374,10 +374,7 @@ test_small_cases(void)
 		refused += first.status != CLU_OK;
 		bad.rose += first.rose;
 
-		/*
-		 * Numbering by size may have given a point to the other of two centres at the same
-		 * distance.  From the model as the start the numbers stay.
-		 */
+		judge(&s, &first, &numbered);
 		result = fit_model(&s.rows, first.model.k, &options, &first.model);
 		judge(&s, &result, &bad);
 		cases++;
@@ -387,6 +384,9 @@ test_small_cases(void)
 	}
 	printf("# %d cases\n", cases);
 	ok(refused == 0, "small random cases are fitted, whatever their values");
+	ok(numbered.medians == 0 && numbered.better == 0 && numbered.sizes == 0 &&
+		   numbered.objective == 0 && numbered.stuck == 0,
+	   "what comes back from k, with its own numbers, has the medians and figures of its points");
 	ok(bad.medians == 0, "each centre is the median of the points that are nearest to it");
 	ok(bad.better == 0, "no value of a cluster's points makes a better centre coordinate");
 	ok(bad.sizes == 0, "sizes and costs are those of the points");
