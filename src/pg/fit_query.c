@@ -103,11 +103,12 @@ measure(bytea *state, bool converged)
 	return model;
 }
 
+/* Refit until the end, from a model whose objective is the given one, infinite if not known. */
 static clu_model *
-iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
+iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model, double objective)
 {
 	int64			most = clu_option_integer(&fit->options, CLU_MAX_ITER);
-	objectives		at = {INFINITY, INFINITY};
+	objectives		at = {objective, objective};
 	clu_pg_progress shown;
 	clu_pg_position position = {.start = 1};
 	bool			seen = fit->rows > 0; /* by the pass of the sample, or one of these */
@@ -150,25 +151,63 @@ iterate(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
 	}
 }
 
-/*
- * Number the clusters of a fit from k.  A hard model is measured again, for rows between centres.
- */
-static clu_model *
-renumber(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
+/* ---- numbering ---- */
+
+/* Put the clusters in the order of their sizes; false where they were in it. */
+static bool
+renumber(clu_model *model)
 {
 	clu_fit scratch = {.model = *model};
 	Size	size = clu_parameter_count(model->algorithm, model->structure, model->k, model->d) *
 				sizeof(double);
-	uint32	   converged = model->flags & CLU_MODEL_CONVERGED;
-	clu_model *again;
+	bool moved;
 
 	scratch.best = palloc_extended(size, MCXT_ALLOC_HUGE);
 	scratch.spare = palloc_extended(size, MCXT_ALLOC_HUGE);
-	if (!clu_fit_renumber(&scratch) || clu_model_is_mixture(model))
-		return model;
-	again = clu_pg_query_measure(fit, plan, model);
-	again->flags |= converged;
-	return again;
+	moved = clu_fit_renumber(&scratch);
+	pfree(scratch.best);
+	pfree(scratch.spare);
+	return moved;
+}
+
+/* Lay brackets about medians that are known: it takes one pass to see that they are still these. */
+static void
+lay_brackets(clu_model *model)
+{
+	Size medians = (Size) model->k * (Size) model->d;
+
+	clu_pg_brackets_new(model, 0);
+	for (Size i = 0; i < medians; i++)
+		model->brackets.range[2 * i] = model->brackets.range[2 * i + 1] = model->center[i] + 0.0;
+	model->flags |= CLU_MODEL_BRACKETS;
+	model->flags &= ~(uint32) CLU_MODEL_CONVERGED;
+}
+
+/*
+ * Number the clusters of a fit from k.  Rows between centres belong to the first of them: a hard
+ * model is measured again, and refitted where its centres are no longer those of their rows.
+ */
+static clu_model *
+number_clusters(clu_pg_query_fit *fit, SPIPlanPtr plan, clu_model *model)
+{
+	for (int i = 0; i < CLU_MOST_RENUMBERINGS && model != NULL && renumber(model); i++)
+	{
+		bool converged = (model->flags & CLU_MODEL_CONVERGED) != 0;
+
+		if (clu_model_is_mixture(model))
+			return model;
+		if (clu_model_is_soft(model))
+		{
+			clu_model *again = clu_pg_query_measure(fit, plan, model);
+
+			again->flags |= converged ? CLU_MODEL_CONVERGED : 0;
+			return again;
+		}
+		if (model->algorithm == CLU_KMEDIANS)
+			lay_brackets(model);
+		model = iterate(fit, plan, model, converged ? model->objective : INFINITY);
+	}
+	return model;
 }
 
 /* ---- the functions ---- */
@@ -197,9 +236,9 @@ run_fit(clu_pg_query_fit *fit, const clu_model *start)
 	else
 	{
 		plan = clu_pg_query_prepare_step(fit);
-		model = iterate(fit, plan, clu_pg_model_copy(model, 0));
+		model = iterate(fit, plan, clu_pg_model_copy(model, 0), INFINITY);
 		if (model != NULL && start == NULL)
-			model = renumber(fit, plan, model);
+			model = number_clusters(fit, plan, model);
 	}
 	if (model != NULL)
 		clu_pg_warn_not_converged(model);

@@ -11,6 +11,8 @@ CREATE TABLE query_many AS
 	FROM generate_series(1, 30000) i;
 CREATE FUNCTION centers(m bytea) RETURNS text LANGUAGE sql AS
 	'SELECT string_agg(center::text, '';'' ORDER BY cluster) FROM cluster_components(m)';
+CREATE FUNCTION sizes(m bytea) RETURNS float8[] LANGUAGE sql AS
+	'SELECT array_agg(size ORDER BY cluster) FROM cluster_components(m)';
 CREATE FUNCTION objective(m bytea) RETURNS float8 LANGUAGE sql AS 'SELECT objective FROM cluster_info(m)';
 
 -- few distinct rows: the fit in memory, byte for byte
@@ -107,6 +109,14 @@ FROM (SELECT a, b, cluster_info(a) AS i
 SELECT abs(objective(bernoulli_fit_query('SELECT bits FROM query_many', 2)) / objective((SELECT bernoulli_fit(bits, 2) FROM query_many)) - 1) < 1e-3 AS as_good;
 SELECT abs(objective(kmeans_fit_query('SELECT x FROM query_many', 12, '{"beta": 1}')) / objective((SELECT kmeans_fit(x, 12, '{"beta": 1}') FROM query_many)) - 1) < 1e-3 AS as_good;
 
+-- rows between centres belong to the one with the lower number: from the model as it is numbered nothing moves
+CREATE TABLE query_grid AS SELECT ARRAY[i % 160, i / 160] AS x FROM generate_series(0, 25599) i;
+SELECT k, (i).converged, (j).iterations, (i).objective = (j).objective AS objective, sizes(a) = sizes(b) AND centers(a) = centers(b) AS same,
+	   sizes(a) = (SELECT array_agg(size ORDER BY size DESC) FROM cluster_components(a)) AS by_size
+FROM (SELECT k, a, b, cluster_info(a) AS i, cluster_info(b) AS j
+	  FROM (SELECT k, a, (SELECT kmedians_fit(x, a) FROM query_grid) AS b
+			FROM (SELECT k, kmedians_fit_query('SELECT x FROM query_grid', k, '{"seed": 1}') AS a FROM unnest('{2,3,5}'::integer[]) k OFFSET 0) s OFFSET 0) s OFFSET 0) t;
+
 -- of a start model, the options aren't taken over, but the structure is
 SELECT (i).options ->> 'covariance' AS covariance, (i).options ->> 'max_iter' AS max_iter
 FROM (SELECT cluster_info(gmm_fit_query('SELECT x FROM query_rows', gmm_model(NULL, '{{0,0,0},{8,4,0}}', '{{9,9,1},{9,9,1}}', 'diag'))) AS i) s;
@@ -194,5 +204,5 @@ SELECT bool_and(sketch_refused(substr(s, 1, l)) = 'refused') AS truncated FROM q
 SELECT count(sketch_refused(set_byte(s, b, 255))) = count(*) AS changed, count(sketch_refused(set_byte(s, b, get_byte(s, b) # 128))) = count(*) AS flipped
 FROM query_sketch, generate_series(0, length(s) - 1, 1) b;
 
-DROP TABLE query_rows, query_many, query_start, query_medians, query_sketch;
-DROP FUNCTION centers, objective, sketch_refused;
+DROP TABLE query_rows, query_many, query_grid, query_start, query_medians, query_sketch;
+DROP FUNCTION centers, sizes, objective, sketch_refused;
