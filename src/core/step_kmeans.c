@@ -5,7 +5,8 @@
  * Besides what step_hard.h keeps, the statistics are per cluster the sum of weight * x, as sums
  * that do not depend on order or grouping (wide.h).  Labels are exact, so the whole is: the same
  * rows give the same statistics, but for their place in the bytes, and the same model to the last
- * bit.
+ * bit.  No sum has a place in common with another: one of large terms, in the same column even,
+ * would take the digits of those of small ones.
  */
 #include <math.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 /* Where the parts of the statistics lie. */
 typedef struct kmeans_sums
 {
-	int32_t		 *position; /* d: of the columns of digit */
+	int32_t		 *position; /* k * d: of the sums */
 	int64_t		 *digit;	/* k * CLU_WIDE_DIGITS * d */
 	clu_hard_sums hard;
 	size_t		  size; /* of all */
@@ -25,8 +26,8 @@ typedef struct kmeans_sums
 typedef struct kmeans_tables
 {
 	clu_step_hard hard;
-	double		 *largest; /* d */
-	double		 *scale;   /* d */
+	int32_t		 *position; /* d: of the sums of the row at hand */
+	double		 *scale;	/* d: for these */
 } kmeans_tables;
 
 static kmeans_sums
@@ -36,7 +37,7 @@ sums_of(const clu_step *step, const void *statistics)
 	char	   *base = (char *) statistics;
 	kmeans_sums sums = {.size = 0};
 
-	sums.position = clu_step_take(base, &sums.size, d, sizeof(int32_t));
+	sums.position = clu_step_take(base, &sums.size, clu_size_product(k, d), sizeof(int32_t));
 	sums.digit =
 		clu_step_take(base, &sums.size, clu_size_product(k, d), CLU_WIDE_DIGITS * sizeof(int64_t));
 	sums.hard = clu_hard_sums_take(step, base, &sums.size);
@@ -55,8 +56,8 @@ clear(const clu_step *step, void *statistics)
 	kmeans_sums sums = sums_of(step, statistics);
 
 	memset(statistics, 0, sums.size);
-	for (int j = 0; j < step->model->d; j++)
-		sums.position[j] = CLU_WIDE_LEAST;
+	for (size_t i = 0; i < (size_t) step->model->k * (size_t) step->model->d; i++)
+		sums.position[i] = CLU_WIDE_LEAST;
 	clu_hard_sums_clear(step, &sums.hard);
 }
 
@@ -73,7 +74,7 @@ layout(clu_step *step, clu_arena *arena)
 	if (tables == NULL)
 		tables = &measured;
 	clu_step_hard_layout(&tables->hard, arena, step, CLU_SQUARED);
-	CLU_TAKE(arena, tables->largest, (size_t) step->model->d);
+	CLU_TAKE(arena, tables->position, (size_t) step->model->d);
 	CLU_TAKE(arena, tables->scale, (size_t) step->model->d);
 }
 
@@ -83,51 +84,70 @@ prepare(clu_step *step)
 	kmeans_tables *tables = step->tables;
 
 	clu_step_hard_prepare(&tables->hard, step);
+	for (int j = 0; j < step->model->d; j++)
+	{
+		tables->position[j] = 0;
+		tables->scale[j] = clu_wide_scale(0);
+	}
 	return CLU_OK;
 }
 
 /* ---- sums ---- */
 
-/* Move a column's places up, in all clusters. */
-static void
-raise_column(const clu_step *step, const kmeans_sums *sums, int j, int position)
+/* Where the digits of a sum begin. */
+static int64_t *
+digits_of(const clu_step *step, const kmeans_sums *sums, size_t c, size_t j)
 {
 	size_t d = (size_t) step->model->d;
 
-	if (position <= sums->position[j])
-		return;
-	for (size_t c = 0; c < (size_t) step->model->k; c++)
-		clu_wide_shift(sums->digit + c * CLU_WIDE_DIGITS * d + (size_t) j, d, sums->position[j],
-					   position);
-	sums->position[j] = position;
+	return sums->digit + c * CLU_WIDE_DIGITS * d + j;
 }
 
-/* Make room for the terms of a block; false where they are too large for sums. */
+/* Move the places of a sum up. */
+static void
+raise_sum(const clu_step *step, const kmeans_sums *sums, size_t c, size_t j, int position)
+{
+	size_t	 d = (size_t) step->model->d;
+	int32_t *before = &sums->position[c * d + j];
+
+	if (position <= *before)
+		return;
+	clu_wide_shift(digits_of(step, sums, c, j), d, *before, position);
+	*before = position;
+}
+
+/* The scales of a cluster's sums, which mostly are those of the cluster before. */
+static void
+load_scales(kmeans_tables *tables, const int32_t *position, size_t d)
+{
+	if (memcmp(tables->position, position, d * sizeof(int32_t)) == 0)
+		return;
+	memcpy(tables->position, position, d * sizeof(int32_t));
+	for (size_t j = 0; j < d; j++)
+		tables->scale[j] = clu_wide_scale(position[j]);
+}
+
+/* Make room for a row in the sums of a cluster; false where it's too large for them. */
 static bool
-make_room(clu_step *step, const kmeans_sums *sums, const double *x, const clu_block *block)
+make_room(const clu_step *step, const kmeans_sums *sums, size_t c, const double *x, double w)
 {
 	kmeans_tables *tables = step->tables;
-	size_t		   d = (size_t) block->d;
+	size_t		   d = (size_t) step->model->d;
+	bool		   fits = true, has_room = true;
 
-	memset(tables->largest, 0, d * sizeof(double));
-	for (size_t i = 0; i < block->n; i++)
+	load_scales(tables, sums->position + c * d, d);
+	for (size_t j = 0; j < d; j++)
 	{
-		double w = clu_weight(block->w, i);
+		double term = fabs(x[j]) * w;
 
-		for (size_t j = 0; j < d; j++)
-		{
-			double term = fabs(x[i * d + j]) * w;
-
-			tables->largest[j] = term > tables->largest[j] ? term : tables->largest[j];
-		}
+		fits &= term < CLU_MOST_TERM;
+		has_room &= term * tables->scale[j] < CLU_WIDE_HIGHEST;
 	}
-	for (int j = 0; j < block->d; j++)
-	{
-		if (!(tables->largest[j] < CLU_MOST_TERM))
-			return false;
-		raise_column(step, sums, j, clu_wide_position(tables->largest[j]));
-		tables->scale[j] = clu_wide_scale(sums->position[j]);
-	}
+	if (!fits || has_room)
+		return fits;
+	for (size_t j = 0; j < d; j++)
+		raise_sum(step, sums, c, j, clu_wide_position(fabs(x[j]) * w));
+	load_scales(tables, sums->position + c * d, d);
 	return true;
 }
 
@@ -140,42 +160,47 @@ accumulate(clu_step *step, void *statistics, const clu_block *block)
 	const uint32_t *label = tables->hard.assigner.label;
 	size_t			d = (size_t) block->d;
 
-	if (!make_room(step, &sums, x, block))
-		return clu_fail(step->error, CLU_UNDERFLOW,
-						"A point is too large beside the centres of the model.", 0, 0);
-	for (size_t i = 0; i < block->n; i++)
+	for (size_t i = 0; i < block->n; i++, x += d)
 	{
 		double	   w = clu_weight(block->w, i);
-		clu_status status = clu_step_hard_add(&tables->hard, step, &sums.hard, i, w, x + i * d);
+		clu_status status;
 
+		if (!make_room(step, &sums, label[i], x, w))
+			return clu_fail(step->error, CLU_UNDERFLOW,
+							"A point is too large beside the centres of the model.", 0, 0);
+		status = clu_step_hard_add(&tables->hard, step, &sums.hard, i, w, x);
 		if (status != CLU_OK)
 			return status;
-		clu_kernel->add_digits(sums.digit + label[i] * CLU_WIDE_DIGITS * d, x + i * d, w,
-							   tables->scale, block->d);
+		clu_kernel->add_digits(digits_of(step, &sums, label[i], 0), x, w, tables->scale, block->d);
 	}
 	return CLU_OK;
+}
+
+/* Add the digits of a sum to those of another. */
+static void
+merge_sum(const clu_step *step, const kmeans_sums *to, const kmeans_sums *from, size_t c, size_t j)
+{
+	size_t		   d = (size_t) step->model->d;
+	int64_t		  *digit = digits_of(step, to, c, j);
+	const int64_t *others = digits_of(step, from, c, j);
+	int			   places;
+
+	raise_sum(step, to, c, j, from->position[c * d + j]);
+	places = to->position[c * d + j] - from->position[c * d + j];
+	for (int i = places; i < CLU_WIDE_DIGITS; i++)
+		digit[(size_t) i * d] = (int64_t) ((uint64_t) digit[(size_t) i * d] +
+										   (uint64_t) others[(size_t) (i - places) * d]);
 }
 
 static void
 merge(const clu_step *step, void *statistics, const void *others)
 {
 	kmeans_sums to = sums_of(step, statistics), from = sums_of(step, others);
-	size_t		d = (size_t) step->model->d;
 
-	for (int j = 0; j < step->model->d; j++)
-		raise_column(step, &to, j, from.position[j]);
 	for (size_t c = 0; c < (size_t) step->model->k; c++)
 	{
-		for (size_t j = 0; j < d; j++)
-		{
-			size_t at = c * CLU_WIDE_DIGITS * d + j;
-			int	   places = to.position[j] - from.position[j];
-
-			for (int i = places; i < CLU_WIDE_DIGITS; i++)
-				to.digit[at + (size_t) i * d] =
-					(int64_t) ((uint64_t) to.digit[at + (size_t) i * d] +
-							   (uint64_t) from.digit[at + (size_t) (i - places) * d]);
-		}
+		for (size_t j = 0; j < (size_t) step->model->d; j++)
+			merge_sum(step, &to, &from, c, j);
 		clu_check(step->interrupt);
 	}
 	clu_hard_sums_merge(step, &to.hard, &from.hard);
@@ -188,8 +213,8 @@ valid(const clu_step *step, const void *statistics)
 {
 	kmeans_sums sums = sums_of(step, statistics);
 
-	for (int j = 0; j < step->model->d; j++)
-		if (sums.position[j] < CLU_WIDE_LEAST || sums.position[j] > CLU_WIDE_MOST)
+	for (size_t i = 0; i < (size_t) step->model->k * (size_t) step->model->d; i++)
+		if (sums.position[i] < CLU_WIDE_LEAST || sums.position[i] > CLU_WIDE_MOST)
 			return false;
 	return clu_hard_sums_valid(step, &sums.hard);
 }
@@ -216,8 +241,8 @@ refit_center(clu_step *step, const kmeans_sums *sums, int c, double *center)
 		return;
 	for (size_t j = 0; j < d; j++)
 	{
-		clu_dd sum = clu_wide_digits(sums->position[j],
-									 sums->digit + (size_t) c * CLU_WIDE_DIGITS * d + j, d);
+		clu_dd sum = clu_wide_digits(sums->position[(size_t) c * d + j],
+									 digits_of(step, sums, (size_t) c, j), d);
 
 		for (int64_t i = 0; i < *far->listed; i++)
 		{

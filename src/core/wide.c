@@ -5,6 +5,7 @@
 #include "wide.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Integers wrap where a forged state makes them overflow. */
 static int64_t
@@ -37,7 +38,12 @@ possible(int position)
 double
 clu_wide_scale(int position)
 {
-	return ldexp(1.0, -CLU_WIDE_BITS * possible(position));
+	uint64_t exponent = (uint64_t) (1023 - CLU_WIDE_BITS * possible(position));
+	uint64_t bits = exponent << 52;
+	double	 scale;
+
+	memcpy(&scale, &bits, sizeof(scale));
+	return scale;
 }
 
 void

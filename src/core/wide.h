@@ -14,7 +14,7 @@
  * and Nguyen, "Fast Reproducible Floating-Point Summation", ARITH 2013, bin numbers in the same
  * way).  That leaves at least 84 bits below the largest term, and room for 2^35 terms.
  *
- * A column of sums (one per cluster) shares one position; the adding is a kernel (kernel.h).
+ * Of the sums of a vector each has its own position; the adding is a kernel (kernel.h).
  */
 #ifndef CLU_WIDE_H
 #define CLU_WIDE_H
@@ -41,6 +41,9 @@ int clu_wide_position(double term);
 
 /* What a term is multiplied with to be in units of the highest digit. */
 double clu_wide_scale(int position);
+
+/* The most that it then may be. */
+#define CLU_WIDE_HIGHEST 0x1p27
 
 /* Digits that lie stride apart, moved down from one position to a higher one. */
 void clu_wide_shift(int64_t *digit, size_t stride, int from, int to);
