@@ -508,3 +508,19 @@ clu_own_distances(clu_metric metric, const clu_block *block, const double *cente
 		out[i] = clu_distance(metric, clu_row(block->x, block->width, i, block->d, buffer),
 							  center + (size_t) label[i] * (size_t) block->d, block->d);
 }
+
+bool
+clu_distance_is_lost(double distance, const double *x, const double *center, int d, double unit)
+{
+	double sum = 0;
+
+	if (unit <= 1 || distance >= DBL_MIN)
+		return false;
+	for (int j = 0; j < d; j++)
+	{
+		double difference = (x[j] - center[j]) * unit;
+
+		sum += difference * difference;
+	}
+	return sum >= DBL_MIN;
+}

@@ -129,6 +129,13 @@ void clu_assign_renumber(clu_assigner *assigner, const int *order, double *scrat
 void clu_own_distances(clu_metric metric, const clu_block *block, const double *center,
 					   const uint32_t *label, double *out, double *buffer);
 
+/*
+ * Whether the squared distance of x from a centre, both divided by the unit, has vanished, or lost
+ * its digits, for that reason alone.  Which of two centres is nearer isn't known then, nor a cost.
+ */
+bool clu_distance_is_lost(double distance, const double *x, const double *center, int d,
+						  double unit);
+
 /* The distance as the exact kernels compute it. */
 double clu_distance(clu_metric metric, const double *x, const double *c, int d);
 

@@ -28,7 +28,8 @@ typedef enum clu_status
 	CLU_DAMAGED,	   /* bytes that are not a model; reason says where */
 	CLU_DAMAGED_STATE, /* bytes that are not a state of a step; reason says where */
 	CLU_NEWER_FORMAT,  /* expected: newest known format; found: the value's */
-	CLU_UNDERFLOW	   /* distances vanish or overflow in double precision; reason says which */
+	CLU_UNDERFLOW,	   /* distances vanish or overflow in double precision; reason says which */
+	CLU_VANISHED	   /* so do distances between points, beside those of others; likewise */
 } clu_status;
 
 typedef struct clu_error

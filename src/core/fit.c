@@ -467,6 +467,14 @@ number_clusters(clu_fit *fit)
 /* ---- the whole ---- */
 
 clu_status
+clu_fit_vanished(const clu_fit *fit)
+{
+	return clu_fail(
+		fit->error, CLU_VANISHED,
+		"Squares of differences between points vanish beside that of the largest value.", 0, 0);
+}
+
+clu_status
 clu_fit_run(clu_fit *fit)
 {
 	clu_model *model = &fit->model;
@@ -478,6 +486,7 @@ clu_fit_run(clu_fit *fit)
 	model->total_weight = fit->points->total_weight * fit->points->weight_unit;
 	fit->objective_power = 0;
 	fit->objective_offset = 0;
+	fit->lost = false;
 	status = fit->verbs->begin(fit);
 	if (status == CLU_OK)
 		status = fit->start_model == NULL ? run_starts(fit) : run_from_model(fit);
@@ -492,5 +501,6 @@ clu_fit_run(clu_fit *fit)
 	model->iterations = fit->iteration;
 	model->flags |= fit->converged ? CLU_MODEL_CONVERGED : 0;
 	fit->verbs->restore(fit);
-	return clu_model_check_range(model, fit->error);
+	status = clu_model_check_range(model, fit->error);
+	return status == CLU_OK && fit->lost ? clu_fit_vanished(fit) : status;
 }

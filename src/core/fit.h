@@ -167,6 +167,7 @@ struct clu_fit
 	double	 objective_offset; /* what units add to it, per weight: too large to compare with */
 	uint64_t changed;		   /* by the last pass */
 	int		 flaws;			   /* of the parameters: a run with fewer is better in any case */
+	bool	 lost;			   /* figures of the final model lack distances that are lost */
 
 	/* Counted by all members of the team at once, during a pass. */
 	uint64_t seen; /* points, in all passes so far */
@@ -206,6 +207,9 @@ clu_status clu_fit_adopt(clu_fit *fit);
 
 void	   clu_fit_layout(clu_fit *fit, clu_arena *arena);
 clu_status clu_fit_run(clu_fit *fit);
+
+/* Fail for distances that are lost (assign.h). */
+clu_status clu_fit_vanished(const clu_fit *fit);
 
 /*
  * Put the clusters of fit->model in the order of the numbering; false where they were in it.

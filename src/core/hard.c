@@ -4,6 +4,7 @@
  */
 #include "hard.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -108,7 +109,10 @@ clu_hard_prepare(clu_fit *fit)
 		   (size_t) fit->model.k * (size_t) fit->model.d * sizeof(double));
 	hard->has_previous = true;
 	for (int m = 0; m < hard->members; m++)
+	{
 		hard->member[m].changed = 0;
+		hard->member[m].lost = false;
+	}
 }
 
 bool
@@ -125,15 +129,44 @@ clu_hard_settled(clu_fit *fit)
 		   hard->last_objective - fit->objective < tol * hard->last_objective;
 }
 
+/* ---- lost distances ---- */
+
+/* Look for them among those of a block's points from their own centres. */
+static void
+look_for_lost(const clu_fit *fit, const clu_block *block, const double *distance,
+			  clu_hard_member *own)
+{
+	const clu_hard *hard = fit->state;
+	const uint32_t *label = hard->assigner.label + block->first;
+	double			unit = fit->points->unit;
+
+	if (hard->metric != CLU_SQUARED || unit <= 1)
+		return;
+	for (size_t i = 0; i < block->n && !own->lost; i++)
+		own->lost = distance[i] < DBL_MIN &&
+					clu_distance_is_lost(
+						distance[i], clu_row(block->x, block->width, i, block->d, own->row),
+						fit->model.center + label[i] * (size_t) block->d, block->d, unit);
+}
+
+static bool
+any_lost(const clu_hard *hard)
+{
+	for (int m = 0; m < hard->members; m++)
+		if (hard->member[m].lost)
+			return true;
+	return false;
+}
+
 /* ---- empty clusters ---- */
 
 static void
 measure_share(void *work, size_t item, int member, const clu_interrupt *interrupt)
 {
-	const clu_fit		  *fit = work;
-	clu_hard			  *hard = fit->state;
-	const clu_hard_member *own = &hard->member[member];
-	size_t				   number, end;
+	const clu_fit	*fit = work;
+	clu_hard		*hard = fit->state;
+	clu_hard_member *own = &hard->member[member];
+	size_t			 number, end;
 
 	memset(own->count, 0, (size_t) fit->model.k * sizeof(size_t));
 	for (clu_points_share(fit->points, item, &number, &end); number < end; number++)
@@ -143,6 +176,7 @@ measure_share(void *work, size_t item, int member, const clu_interrupt *interrup
 
 		clu_own_distances(hard->metric, &block, fit->model.center, label,
 						  hard->seeder.cost + block.first, own->row);
+		look_for_lost(fit, &block, hard->seeder.cost + block.first, own);
 		for (size_t i = 0; i < block.n; i++)
 			own->count[label[i]]++;
 		clu_check(interrupt);
@@ -176,7 +210,7 @@ measure_points(clu_fit *fit)
 				 fit->interrupt);
 }
 
-void
+clu_status
 clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 {
 	clu_hard *hard = fit->state;
@@ -197,6 +231,8 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 			if (count[label[i]] > 1 &&
 				(farthest == fit->points->n || distance[i] > distance[farthest]))
 				farthest = i;
+		if (any_lost(hard) && !(distance[farthest] > 0))
+			return clu_fit_vanished(fit);
 		count[label[farthest]]--;
 		count[c] = 1;
 		move(fit, 0, &all, (uint32_t) farthest, label[farthest], (uint32_t) c);
@@ -205,6 +241,7 @@ clu_hard_fill_empty(clu_fit *fit, clu_move_point move)
 		fit->changed++;
 		clu_check(fit->interrupt);
 	}
+	return CLU_OK;
 }
 
 /* ---- figures of the final model ---- */
@@ -242,12 +279,13 @@ clear_figures(clu_dd *cost, clu_dd *size, int k)
 }
 
 static void
-figures_of_block(const clu_fit *fit, const clu_block *block, const clu_hard_member *own)
+figures_of_block(const clu_fit *fit, const clu_block *block, clu_hard_member *own)
 {
 	const clu_hard *hard = fit->state;
 	const uint32_t *label = hard->assigner.label + block->first;
 
 	clu_own_distances(hard->metric, block, fit->model.center, label, own->distance, own->row);
+	look_for_lost(fit, block, own->distance, own);
 	for (size_t i = 0; i < block->n && block->w == NULL; i++)
 	{
 		clu_dd *cost = &own->cost[label[i]];
@@ -341,6 +379,7 @@ clu_hard_finish(clu_fit *fit)
 		model->weight[c] = model->size[c] / fit->points->total_weight;
 	}
 	model->objective = clu_dd_value(objective);
+	fit->lost = any_lost(hard);
 }
 
 void

@@ -21,6 +21,7 @@
 typedef struct clu_hard_member
 {
 	uint64_t	changed; /* points, in this pass */
+	bool		lost;	 /* the distance of one (assign.h) */
 	clu_change *changes; /* of a share */
 	double	   *row;
 	double	   *distance; /* of a block */
@@ -86,9 +87,10 @@ clu_hard_accumulate(clu_fit *fit, const clu_block *block, int member, clu_move_p
 /*
  * A cluster without points takes the point that is farthest from its centre, out of a cluster
  * that keeps at least one other; the lowest-numbered empty cluster first, and the first of equally
- * far points in the order of the points.
+ * far points in the order of the points.  CLU_VANISHED where all points are at their centres only
+ * because distances are lost: a cluster would not keep what it's given.
  */
-void clu_hard_fill_empty(clu_fit *fit, clu_move_point move);
+clu_status clu_hard_fill_empty(clu_fit *fit, clu_move_point move);
 
 extern const clu_task clu_own_distances_task;
 extern const clu_task clu_figures_task;

@@ -149,7 +149,10 @@ refit(clu_fit *fit)
 	finish_sums(fit);
 	if (any_empty(state))
 	{
-		clu_hard_fill_empty(fit, move_point);
+		clu_status status = clu_hard_fill_empty(fit, move_point);
+
+		if (status != CLU_OK)
+			return status;
 		finish_sums(fit);
 	}
 	for (int c = 0; c < fit->model.k; c++)

@@ -121,7 +121,7 @@ refit(clu_fit *fit)
 
 	clu_medians_collect(&state->medians);
 	if (any_empty(state))
-		clu_hard_fill_empty(fit, move_point);
+		(void) clu_hard_fill_empty(fit, move_point); /* no squares, nothing lost */
 	objective = clu_medians_refit(&state->medians, state->hard.assigner.label, fit->model.center,
 								  fit->model.size, fit->team, fit->interrupt);
 	state->hard.last_objective = fit->objective;

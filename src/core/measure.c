@@ -3,6 +3,7 @@
  *		What rows are like: the ranges of their columns, what their weights add up to, and the units
  *		that follow from that.
  */
+#include <limits.h>
 #include <math.h>
 
 #include "collapse.h"
@@ -13,6 +14,7 @@
 #define SIDE_BY_SIDE 64		 /* columns of which the ranges are kept at hand */
 #define MOST_VALUE 0x1p900	 /* leaves room for sums, and for the splitting of products */
 #define LEAST_RANGE 0x1p-400 /* whose square does not vanish */
+#define MOST_TOTAL 490		 /* exponent of sums of weighted values, whose squares are added up */
 
 /* ---- ranges and weights ---- */
 
@@ -182,15 +184,32 @@ const clu_task clu_weigh_task = {weigh_share, merge_weight};
 
 /* ---- units ---- */
 
-double
-clu_unit_for(double largest)
+/* Below which power of two a number is. */
+static int
+exponent_above(double value)
 {
 	int exponent = 0;
 
-	if (!(largest > 0))
-		return 1.0;
-	(void) frexp(largest, &exponent);
-	return exponent > 400 || exponent < -400 ? ldexp(1.0, CLU_MAX(exponent - 1, -1000)) : 1.0;
+	(void) frexp(value, &exponent);
+	return exponent;
+}
+
+double
+clu_unit_for(double largest, int most)
+{
+	int exponent = exponent_above(largest);
+
+	if (exponent > most)
+		return ldexp(1.0, exponent - most);
+	return largest > 0 && exponent < -CLU_MOST_EXPONENT ? ldexp(1.0, CLU_MAX(exponent - 1, -1000))
+														: 1.0;
+}
+
+/* Weights aren't squared: the small ones have room enough beside large ones of about one. */
+static double
+unit_for_weights(double largest)
+{
+	return clu_unit_for(largest, exponent_above(largest) > CLU_MOST_EXPONENT ? 1 : INT_MAX);
 }
 
 /* What the weights add up to, and their unit. */
@@ -209,7 +228,7 @@ sum_weights(struct clu_collapse *c, clu_team *team, const clu_interrupt *interru
 	}
 	if (!isfinite(rough))
 		return clu_fail(error, CLU_UNDERFLOW, "The sum of the weights overflows.", 0, 0);
-	points->weight_unit = clu_unit_for(c->all.largest);
+	points->weight_unit = unit_for_weights(c->all.largest);
 	rough = rough / points->weight_unit * 1.001;
 	c->scale = clu_exact_scale(c->all.largest / points->weight_unit, rough);
 	clu_team_run(team, CLU_JOB_WEIGH, c, clu_shares(c->rows.n), interrupt);
@@ -227,10 +246,12 @@ sum_weights(struct clu_collapse *c, clu_team *team, const clu_interrupt *interru
 static clu_status
 choose_unit(clu_points *points, double widest, double largest, clu_error *error)
 {
-	points->unit = clu_unit_for(widest);
+	int most = CLU_MIN(CLU_MOST_EXPONENT, MOST_TOTAL - exponent_above(points->total_weight));
+
+	points->unit = clu_unit_for(widest, most);
 	if (largest / points->unit <= MOST_VALUE)
 		return CLU_OK;
-	points->unit = clu_unit_for(largest);
+	points->unit = ldexp(1.0, exponent_above(largest / MOST_VALUE));
 	if (widest == 0 || widest / points->unit >= LEAST_RANGE)
 		return CLU_OK;
 	return clu_fail(error, CLU_UNDERFLOW,

@@ -89,7 +89,8 @@ void clu_unpack(const uint64_t *row, int d, double *x);
  *
  * Squares of values beyond 1e150 overflow, those of values below 1e-150 vanish: when the values
  * lie out there, all are multiplied by one power of two, and what a fit returns is scaled back.
- * Weights likewise.
+ * Weights likewise.  Large values are divided by no more than squares need, so that the small ones
+ * beside them keep theirs.
  */
 typedef struct clu_points
 {
@@ -147,8 +148,13 @@ extern const clu_task clu_measure_task;
 extern const clu_task clu_weigh_task;
 extern const clu_task clu_collapse_task;
 
-/* The power of two to divide values by, so that squares neither overflow nor vanish; mostly 1. */
-double clu_unit_for(double largest);
+#define CLU_MOST_EXPONENT 400 /* of values whose squares are added up, weighted by not too much */
+
+/*
+ * The power of two to divide values by, so that squares neither overflow nor vanish; mostly 1.
+ * Large values come below 2^most, small ones to about one.
+ */
+double clu_unit_for(double largest, int most);
 
 size_t	  clu_points_blocks(const clu_points *points);
 clu_block clu_points_block(const clu_points *points, size_t number);

@@ -119,7 +119,7 @@ clu_step_hard_prepare(clu_step_hard *hard, const clu_step *step)
 
 	for (size_t i = 0; i < count; i++)
 		largest = fmax(largest, fabs(step->model->center[i]));
-	hard->unit = clu_unit_for(largest);
+	hard->unit = clu_unit_for(largest, CLU_MOST_EXPONENT);
 	for (size_t i = 0; i < count; i++)
 		hard->center[i] = step->model->center[i] / hard->unit;
 	make_frame(hard, step->model->k, step->model->d);
@@ -156,6 +156,14 @@ clu_step_hard_add(const clu_step_hard *hard, const clu_step *step, const clu_har
 							? "A squared distance is beyond the range of double precision."
 							: "A distance is beyond the range of double precision.",
 						0, 0);
+	if (hard->metric == CLU_SQUARED &&
+		clu_distance_is_lost(distance, x, hard->center + c * (size_t) step->model->d,
+							 step->model->d, hard->unit))
+		return clu_fail(
+			step->error, CLU_VANISHED,
+			"The square of a point's difference from its centre vanishes beside that of "
+			"the largest value of a centre.",
+			0, 0);
 	if (weight == 1)
 		clu_wide_count(&sums->ones[c]);
 	else

@@ -127,7 +127,7 @@ prepare(clu_step *step)
 	clu_status	 status;
 
 	if (step->width != CLU_PACKED)
-		tables->points.unit = clu_unit_for(largest_center(step->model));
+		tables->points.unit = clu_unit_for(largest_center(step->model), CLU_MOST_EXPONENT);
 	memcpy(fit->model.parameter, step->model->parameter, bytes);
 	status = fit->verbs->begin_step(fit);
 	if (status != CLU_OK)

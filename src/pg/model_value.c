@@ -261,6 +261,13 @@ clu_pg_report(clu_status status, const clu_error *error)
 							errmsg("numbers are out of the range of double precision"),
 							detail_reason(error)));
 			break;
+		case CLU_VANISHED:
+			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+							errmsg("numbers are out of the range of double precision"),
+							detail_reason(error),
+							errhint("Leave out rows with values that are out of proportion to the "
+									"others, which may stand for unknown ones.")));
+			break;
 	}
 	elog(ERROR, "unexpected clustering status %d", (int) status);
 	pg_unreachable();

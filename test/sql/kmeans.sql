@@ -371,6 +371,43 @@ SELECT (SELECT array_agg(cluster_predict(m, ARRAY[i * 2::float8 ^ -1000]) ORDER 
 	= (SELECT array_agg(cluster_predict(n, ARRAY[i]) ORDER BY i) FROM generate_series(1, 12) AS i) AS same
 FROM (SELECT kmeans_fit(ARRAY[i * 2::float8 ^ -1000], 3), kmeans_fit(ARRAY[i], 3) FROM generate_series(1, 12) AS i) AS f (m, n);
 
+-- A value out of proportion to the others leaves them their digits: clusters, means, sums of squares
+-- and labels are those of the plain computation, with weights and in a column of its own too.
+CREATE VIEW groups AS SELECT i, i % 2 * 100 + i / 1000.0::double precision AS v, 1 + i % 3 AS w FROM generate_series(1, 100) AS i;
+SELECT outlier, sizes, round(objective / plain::numeric, 9) AS objective, means, labels, converged
+FROM unnest('{1e100,1e125,1e155,1e160,1e165,1e200,-1e250,1e270}'::double precision[]) AS outlier,
+	LATERAL (SELECT kmeans_fit(ARRAY[v], 3, NULL, w) FROM (SELECT v, w FROM groups UNION ALL SELECT outlier, 1) AS t) AS f (m),
+	LATERAL (SELECT array_agg(size ORDER BY cluster) AS sizes, sum(objective)::numeric AS objective,
+			bool_and(abs(center[1] - coalesce(mean, outlier)) <= 1e-13 * abs(center[1])) AS means
+		FROM cluster_components(m) LEFT JOIN (SELECT sum(w) AS s, sum(w * v) / sum(w) FROM groups GROUP BY i % 2) AS g (s, mean)
+			ON s = size) AS c,
+	LATERAL (SELECT sum(w * (v - mean) ^ 2) AS plain, count(DISTINCT (i % 2, cluster_predict(m, ARRAY[v]))) = 2
+			AND cluster_predict(m, ARRAY[outlier]) = 3 AS labels
+		FROM groups JOIN (SELECT i % 2, sum(w * v) / sum(w) FROM groups GROUP BY 1) AS g (side, mean) ON i % 2 = side) AS p,
+	LATERAL (SELECT (cluster_info(m)).converged) AS i;
+SELECT far, sizes, round(objective, 9) AS objective, firsts
+FROM unnest('{1e125,1e170,1e270}'::double precision[]) AS far,
+	LATERAL (SELECT kmeans_fit(ARRAY[CASE WHEN i < 50 THEN far ELSE -far END, i], 2) FROM generate_series(1, 99) AS i) AS f (m),
+	LATERAL (SELECT array_agg(size ORDER BY cluster) AS sizes, sum(objective)::numeric AS objective,
+		array_agg(center[2] ORDER BY cluster) AS firsts FROM cluster_components(m)) AS c;
+
+-- Up to 1e30 that goes for numbers of four bytes.
+SELECT sizes, kmeans_fit(x, 3) = kmeans_fit(x::double precision[], 3) AS real
+FROM (SELECT ARRAY[v]::real[] AS x FROM groups UNION ALL SELECT '{1e30}') AS t,
+	LATERAL (SELECT array_agg(size ORDER BY cluster) AS sizes
+		FROM cluster_components((SELECT kmeans_fit(ARRAY[v]::real[], 3) FROM (SELECT v FROM groups UNION ALL SELECT 1e30) AS u))) AS c
+GROUP BY sizes;
+
+-- Differences of which a double can't hold the squares don't matter, nor do those of clusters of one value.
+SELECT array_agg(size ORDER BY cluster) AS sizes, sum(objective) AS objective FROM unnest('{1,1e200,1.7e308}'::double precision[]) AS far,
+	LATERAL (SELECT kmeans_fit(ARRAY[v], 2) FROM (VALUES (0), (1e-200), (5e-324), (far), (far)) AS t (v)) AS f (m),
+	cluster_components(m)
+GROUP BY far ORDER BY far;
+SELECT size, center, objective FROM cluster_components((SELECT kmeans_fit(ARRAY[v], 2)
+	FROM (VALUES (1.7e308::double precision), (5), (5), (1.7e308), (5)) AS t (v)))
+ORDER BY cluster;
+DROP VIEW groups;
+
 -- All centres of the start are the same: the empty clusters take the points that are farthest off, so that
 -- from 0 these become {1}, {100} and {-50, -49}.
 SELECT cluster, center, size

@@ -159,6 +159,14 @@ SELECT fails($$SELECT kmeans_fit(ARRAY[i * 1e110], 2, '{}', 1e110) FROM generate
 SELECT fails($$SELECT kmeans_fit(ARRAY[i * 1e307], 5) FROM generate_series(1, 5) AS i$$);
 SELECT fails($$SELECT kmeans_fit(ARRAY[v], 2) FROM (VALUES (1.7e308::double precision), (-1.7e308)) AS t (v)$$);
 
+-- A value may be out of proportion to the others, but not so much that the squares of these vanish: whether
+-- there are enough clusters, or a start, or not.
+SELECT fails(format($$SELECT kmeans_fit(ARRAY[v], %s)
+	FROM (SELECT %s::double precision UNION ALL SELECT i %% 2 * 100 + i / 1000.0 FROM generate_series(1, 100) AS i) AS t (v)$$, k, far))
+FROM (VALUES ('3', '1.7976931348623157e308'), ('3', '1e300'), ('3', '-1e280'), ('2', '1e300'), ('90', '1e300'),
+	($$kmeans_model('{{0},{100},{1e300}}')$$, '1e300')) AS t (k, far);
+SELECT fails($$SELECT kmeans_fit(ARRAY[CASE WHEN i < 50 THEN 1e300 ELSE -1e300 END, i], 2) FROM generate_series(1, 99) AS i$$);
+
 -- Beta times a squared distance must be a number.
 SELECT fails($$SELECT kmeans_fit(ARRAY[i * 1e200], 2, '{"beta": 1e300}') FROM generate_series(1, 5) AS i$$);
 

@@ -148,6 +148,33 @@ FROM (SELECT i, cluster_step(x, m) OVER (ORDER BY i) AS s FROM few) o;
 SELECT centers(cluster_step(ARRAY[v * f], kmeans_model(ARRAY[[0], [10 * f]]))) = format('{%s};{%s}', 1.5 * f, 9 * f) AS scaled
 FROM unnest('{1,2,9}'::float8[]) v, (VALUES (1e150::float8), (1e-200), (1)) t(f) GROUP BY f ORDER BY f;
 
+-- a value out of proportion to the others takes nothing from their clusters' sums, in whatever order and division,
+-- and the labels are those of cluster_predict; beyond some 1e270 their squares vanish
+CREATE TEMP TABLE far_rows AS SELECT i, ARRAY[CASE WHEN i = 0 THEN 1 ELSE i % 2 * 100 + i / 1000.0 END]::float8[] AS x FROM generate_series(0, 100) i;
+SELECT far, sizes, rounded, one = combined AS same, labels
+FROM unnest('{1e20,1e38,1e100,1e130,1e165,1e200,-1e250,1e270}'::float8[]) far,
+	LATERAL (SELECT kmeans_model(ARRAY[[0], [100], [far]])) s(start),
+	LATERAL (SELECT cluster_step(ARRAY[CASE WHEN i = 0 THEN far ELSE x[1] END], start, 1 + i % 3) AS one FROM far_rows) a,
+	LATERAL (SELECT cluster_step_final(cluster_step_combine(a, b)) AS combined
+		FROM (SELECT cluster_step_partial(ARRAY[CASE WHEN i = 0 THEN far ELSE x[1] END], start, 1 + i % 3) FILTER (WHERE i % 7 > 0),
+			cluster_step_partial(ARRAY[CASE WHEN i = 0 THEN far ELSE x[1] END], start, 1 + i % 3) FILTER (WHERE i % 7 = 0) FROM far_rows) AS p(a, b)) b,
+	LATERAL (SELECT array_agg(size ORDER BY cluster) AS sizes, array_agg(round(center[1]::numeric, 12) ORDER BY cluster)
+			FILTER (WHERE cluster < 3) AS rounded FROM cluster_components(one)) c,
+	LATERAL (SELECT bool_and(cluster_predict(start, x) = 1 + i % 2) AS labels FROM far_rows WHERE i > 0) p;
+SELECT round(sum((1 + i % 3) * x[1]::numeric) / sum(1 + i % 3), 12) AS mean FROM far_rows WHERE i > 0 GROUP BY i % 2 ORDER BY i % 2;
+SELECT far, sizes, round(objective::numeric, 9) AS objective
+FROM unnest('{1e38,1e130,1e200,1e270}'::float8[]) far,
+	LATERAL (SELECT kmeans_fit_query(format('SELECT CASE WHEN i = 0 THEN ARRAY[%s::float8] ELSE x END FROM far_rows', far),
+		kmeans_model(ARRAY[[0], [100], [far]])) AS m) f,
+	LATERAL (SELECT array_agg(size ORDER BY size, center) AS sizes, sum(objective) AS objective FROM cluster_components(m)) c;
+SELECT cluster_step(x, kmeans_model('{{0},{100},{1e300}}')) FROM far_rows;
+SELECT cluster_step(ARRAY[v], kmeans_model('{{5},{1e300}}')) IS NOT NULL AS no_differences FROM unnest('{5,1e300}'::float8[]) v;
+-- k-means|| over rows of which all but one are near one another
+SELECT sizes, round((objective / plain)::numeric, 9) AS objective
+FROM (SELECT kmeans_fit_query('SELECT ARRAY[CASE WHEN i = 0 THEN 1e200 ELSE i % 2 * 100 + i / 1e6 END]::float8[] FROM generate_series(0, 30000) i', 3) AS m) f,
+	LATERAL (SELECT array_agg(size ORDER BY cluster) AS sizes, sum(objective) AS objective FROM cluster_components(m)) c,
+	(SELECT sum(s) AS plain FROM (SELECT var_pop(i / 1e6::float8) * count(*) FROM generate_series(1, 30000) i GROUP BY i % 2) AS v(s)) p;
+
 -- errors: another model, no model, wrong shape, wrong type, invalid elements and weights
 SELECT cluster_step(x, CASE WHEN i = 5 THEN kmeans_model('{{0,0,1}}') ELSE kmeans_model('{{0,0,0}}') END) FROM step_rows;
 SELECT cluster_step(x, NULL::bytea) FROM step_rows;

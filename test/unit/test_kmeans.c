@@ -918,9 +918,80 @@ test_extremes(void)
 	ok(centers_are(VALUES(1, 1.7, 3.3, 4, 1e100), NULL, 5, 3, VALUES(1.35, 3.65, 1e100),
 				   VALUES(1, 4, 1e100)),
 	   "one value of 1e100 among small ones");
+	ok(centers_are(VALUES(1, 1.7, 3.3, 4, 1e200), NULL, 5, 3, VALUES(1.35, 3.65, 1e200), NULL),
+	   "one value of 1e200 among small ones");
+	ok(centers_are(VALUES(1, 1.7, 3.3, 4, 0x1p900), NULL, 5, 3, VALUES(1.35, 3.65, 0x1p900), NULL),
+	   "one value of 2^900 among small ones");
 	ok(centers_are(VALUES(7), NULL, 1, 1, VALUES(7), NULL), "one row");
 	ok(centers_are(VALUES(-0.0, 0.0), NULL, 2, 1, VALUES(0), NULL),
 	   "zeros of both signs are one point");
+}
+
+/*
+ * Small values beside a large one: the same as beside a smaller one, to the last bit, for as long as
+ * they have squares; then an error.
+ */
+static void
+test_out_of_proportion(void)
+{
+	int exponents[] = {399, 400, 401, 402, 500, 700, 850, 890, 1000, 1023}, different = 0,
+		found = 0;
+
+	for (int i = 0; i < 10; i++)
+	{
+		clu_rows	rows = make_rows(60, 2, 8), nearer = make_rows(60, 2, 8);
+		clu_options options = default_options();
+		double		start[8] = {1, 1, 51, 51, 101, 101, 51, ldexp(1, exponents[i])};
+		fitted		a, b;
+
+		for (size_t row = 0; row < 60; row++)
+			for (int j = 0; j < 2; j++)
+			{
+				double value = (double) (row % 3) * 50 + 1 + random_unit();
+
+				set_value(&rows, row, j, row == 7 && j == 1 ? ldexp(1, exponents[i]) : value);
+				set_value(&nearer, row, j, row == 7 && j == 1 ? 0x1p60 : value);
+			}
+		fit_rows(&a, &rows, 4, &options, start);
+		start[7] = 0x1p60;
+		fit_rows(&b, &nearer, 4, &options, start);
+		found += a.status == CLU_VANISHED;
+		if ((a.status == CLU_VANISHED) != (exponents[i] >= 1000))
+			different++;
+		if (a.status == CLU_OK)
+			different += !same_bits(a.fit.model.objective, b.fit.model.objective) ||
+						 a.fit.model.objective == 0 ||
+						 memcmp(a.fit.model.center, b.fit.model.center, 6 * sizeof(double)) != 0;
+		free_fit(&a);
+		free_fit(&b);
+		free_rows(&rows);
+		free_rows(&nearer);
+	}
+	ok(different == 0 && found == 2,
+	   "what is out of proportion doesn't change the other clusters, or is refused");
+}
+
+/* Sums of weights times values, whose squares a step of the iteration needs. */
+static void
+test_heavy(void)
+{
+	clu_rows	rows = make_rows(40, 1, 8);
+	clu_options options = default_options();
+	double	   *w = add_weights(&rows);
+	bool		known;
+	fitted		f;
+
+	for (size_t i = 0; i < 40; i++)
+	{
+		set_value(&rows, i, 0, (i % 2 == 0 ? 1e110 : -1e110) + (double) i * 1e100);
+		w[i] = 1e80;
+	}
+	fit_rows(&f, &rows, 2, &options, NULL);
+	known = f.status == CLU_OK && f.trace_count > 0 &&
+			near(f.trace[f.trace_count - 1].objective, f.fit.model.objective, 1e-2);
+	ok(known, "weights of 1e80 and values of 1e110: the objective of the trace is known");
+	free_fit(&f);
+	free_rows(&rows);
 }
 
 /* Either the right answer or an error with a reason; never garbage. */
@@ -950,6 +1021,9 @@ test_right_or_refused(void)
 		 {1, 1, 1, 1}},
 		{"1 beside a column of 1e300", {1, 1e300, 2, 1e300, -1, 1e300, -2, 1e300}, {1, 1, 1, 1}},
 		{"1 beside a column of 1e200", {1, 1e200, 2, 1e200, -1, 1e200, -2, 1e200}, {1, 1, 1, 1}},
+		{"1 beside a column of 1.7e308",
+		 {1, 1.7e308, 2, 1.7e308, -1, 1.7e308, -2, 1.7e308},
+		 {1, 1, 1, 1}},
 		{"1e-160 beside a column of 1",
 		 {1e-160, 1, 3e-160, 1, -1e-160, 1, -3e-160, 1},
 		 {1, 1, 1, 1}},
@@ -1046,6 +1120,8 @@ main(void)
 	test_max_iter();
 	test_fewer();
 	test_extremes();
+	test_out_of_proportion();
+	test_heavy();
 	test_right_or_refused();
 	return finish_tests();
 }
