@@ -25,6 +25,7 @@
 #include "algorithms.h"
 #include "elementary.h"
 #include "kernel.h"
+#include "kmeans.h"
 #include "linalg.h"
 
 #define UNFINISHED 2   /* iterations of an unfinished clustering */
@@ -66,7 +67,6 @@ void
 clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 {
 	clu_model *model = &fit->model;
-	clu_fit	  *kmeans = &state->kmeans;
 
 	if (fit->start_model != NULL && fit->start_model->k == model->k)
 		return;
@@ -78,18 +78,7 @@ clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 	CLU_TAKE(arena, state->pooled, clu_parameter_count(CLU_GMM, model->structure, 1, model->d));
 	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, state->sample.n, model->k, model->d, NULL,
 					1);
-
-	memset(kmeans, 0, sizeof(*kmeans));
-	kmeans->verbs = &clu_kmeans_verbs;
-	kmeans->points = &state->sample;
-	kmeans->interrupt = fit->interrupt;
-	kmeans->team = fit->team;
-	kmeans->error = fit->error;
-	kmeans->model.algorithm = CLU_KMEANS;
-	kmeans->model.k = model->k;
-	kmeans->model.d = model->d;
-	clu_options_default(&kmeans->model.options, CLU_KMEANS);
-	clu_fit_layout(kmeans, arena);
+	clu_kmeans_within_layout(&state->kmeans, arena, fit, &state->sample);
 }
 
 /* ---- from clusters to parameters ---- */
@@ -186,17 +175,15 @@ spread_pooled(clu_model *model, const clu_model *pooled, double shrink)
 }
 
 static void
-start_from_kmeans(clu_fit *fit, const clu_points *sample, int most, int64_t seed)
+start_from_kmeans(clu_fit *fit, const clu_points *sample, int most, clu_random *random)
 {
 	clu_gmm	 *state = fit->state;
 	clu_fit	 *kmeans = &state->kmeans;
 	uint32_t *label = state->seeder.member;
 
 	kmeans->points = sample;
-	kmeans->run = 0;
-	kmeans->model.options.value[CLU_SEED].integer = seed;
 	kmeans->model.options.value[CLU_MAX_ITER].integer = most;
-	(void) clu_fit_run(kmeans); /* whatever it came to is a start */
+	clu_kmeans_within_run(kmeans, random);
 	label_sample(fit, label);
 	spread_pooled(&fit->model, &state->whole, 1);
 	refit_to_labels(fit, &fit->model, label);
@@ -271,9 +258,9 @@ make_candidate(clu_fit *fit, int i, clu_random *random)
 {
 	const clu_gmm_view *views;
 	int					count = views_of(&fit->model, &views);
-	int64_t				seed = (int64_t) (clu_random_bits(random) >> 1);
 
-	start_from_kmeans(fit, clu_gmm_see(fit, views[i % count]), i < count ? 300 : UNFINISHED, seed);
+	start_from_kmeans(fit, clu_gmm_see(fit, views[i % count]), i < count ? 300 : UNFINISHED,
+					  random);
 }
 
 /* Leave the start of the most promising trial in the model. */

@@ -16,6 +16,7 @@
 #include "kmeans.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "algorithms.h"
 
@@ -198,3 +199,30 @@ const clu_verbs clu_kmeans_verbs = {
 	.finish = clu_hard_finish,
 	.restore = clu_hard_restore,
 };
+
+/* ---- as a part of another fit ---- */
+
+void
+clu_kmeans_within_layout(clu_fit *kmeans, clu_arena *arena, const clu_fit *fit,
+						 const clu_points *points)
+{
+	memset(kmeans, 0, sizeof(*kmeans));
+	kmeans->verbs = &clu_kmeans_verbs;
+	kmeans->points = points;
+	kmeans->interrupt = fit->interrupt;
+	kmeans->team = fit->team;
+	kmeans->error = fit->error;
+	kmeans->model.algorithm = CLU_KMEANS;
+	kmeans->model.k = fit->model.k;
+	kmeans->model.d = fit->model.d;
+	clu_options_default(&kmeans->model.options, CLU_KMEANS);
+	clu_fit_layout(kmeans, arena);
+}
+
+void
+clu_kmeans_within_run(clu_fit *kmeans, clu_random *random)
+{
+	kmeans->run = 0;
+	kmeans->model.options.value[CLU_SEED].integer = (int64_t) (clu_random_bits(random) >> 1);
+	(void) clu_fit_run(kmeans); /* whatever it came to is a start */
+}

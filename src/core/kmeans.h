@@ -19,6 +19,15 @@ typedef struct clu_kmeans
 	bool	stale;	   /* centres have been changed otherwise since */
 } clu_kmeans;
 
+/*
+ * K-means as a part of another fit, which goes on from the clusters found: with default options,
+ * of as many clusters and by the same team.  After a run the centres are in the units in which
+ * the points came.
+ */
+void clu_kmeans_within_layout(clu_fit *kmeans, clu_arena *arena, const clu_fit *fit,
+							  const clu_points *points);
+void clu_kmeans_within_run(clu_fit *kmeans, clu_random *random);
+
 /* clu_verbs.improve (exchange.h) */
 clu_improvement clu_kmeans_improve(clu_fit *fit, bool converged, clu_random *random);
 

@@ -24,47 +24,14 @@
 #include <string.h>
 
 #include "algorithms.h"
-#include "assign.h"
 #include "kernel.h"
-#include "seed.h"
+#include "soft_kmeans.h"
 
 /* A centre that moves less than this share of the typical distance stands still. */
 #define STANDS_STILL 1e-12
 
-/* What a member of the team needs for itself. */
-typedef struct soft_member
-{
-	/* over the share of the points at hand */
-	double *sum;	/* k * d: of w r (x - c) */
-	double *weight; /* k: of w r */
-	clu_dd	energy;
-
-	/* of the chunk at hand */
-	double *panel;		  /* panels * 32 * d */
-	double *term;		  /* panels * k * 32: squared distances, then what is made of them */
-	double *point_weight; /* panels * 32 */
-	double *total;		  /* the same: of exponentials */
-	bool   *active;		  /* panels * k */
-	double *square;		  /* d: second moments, which nobody needs */
-} soft_member;
-
-typedef struct soft_state
-{
-	double	   beta; /* in the units of the points */
-	clu_seeder seeder;
-	clu_dd	  *sum;	   /* k * d */
-	clu_dd	  *weight; /* k */
-	clu_dd	   energy;
-	double	   last_objective;
-	double	   moved; /* farthest way of a centre in the last refit, as a share of what counts */
-
-	/* one for every member of the team */
-	int			 members;
-	soft_member *member;
-} soft_state;
-
 static void
-member_layout(soft_member *member, clu_arena *arena, size_t panels, size_t k, size_t d)
+member_layout(clu_soft_member *member, clu_arena *arena, size_t panels, size_t k, size_t d)
 {
 	size_t points = panels * CLU_LANES;
 
@@ -81,23 +48,22 @@ member_layout(soft_member *member, clu_arena *arena, size_t panels, size_t k, si
 static void
 layout(clu_fit *fit, clu_arena *arena)
 {
-	size_t		k = (size_t) fit->model.k, d = (size_t) fit->model.d;
-	soft_state *state;
-	soft_state	measured;
+	size_t	  k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+	clu_soft *state;
+	clu_soft  measured;
 
 	CLU_TAKE(arena, state, 1);
 	fit->state = state;
 	if (state == NULL)
 		state = &measured;
-	clu_seed_layout(&state->seeder, arena, CLU_SQUARED, fit->points->n, fit->model.k, fit->model.d,
-					NULL, clu_team_members(fit->team));
+	clu_soft_start_layout(fit, state, arena);
 	CLU_TAKE(arena, state->sum, clu_size_product(k, d));
 	CLU_TAKE(arena, state->weight, k);
 	state->members = clu_team_members(fit->team);
 	CLU_TAKE(arena, state->member, (size_t) state->members);
 	for (int m = 0; m < state->members; m++)
 	{
-		soft_member measured_member;
+		clu_soft_member measured_member;
 
 		member_layout(state->member == NULL ? &measured_member : &state->member[m], arena,
 					  (size_t) clu_panels_together(fit->model.d), k, d);
@@ -107,32 +73,21 @@ layout(clu_fit *fit, clu_arena *arena)
 static clu_status
 begin(clu_fit *fit)
 {
-	soft_state *state = fit->state;
-	double		unit = fit->points->unit;
+	clu_soft *state = fit->state;
+	double	  unit = fit->points->unit;
 
 	state->beta = clu_option_number(&fit->model.options, CLU_BETA) * unit * unit;
 	if (!(state->beta > 0 && state->beta < INFINITY))
 		return clu_fail(fit->error, CLU_UNDERFLOW,
 						"Beta times a squared distance is beyond the range of double precision.", 0,
 						0);
+	state->pricing = false;
 	fit->objective_power = 2;
 	return CLU_OK;
 }
 
-static void
-start(clu_fit *fit, clu_random *random)
-{
-	soft_state *state = fit->state;
-
-	if (clu_option_integer(&fit->model.options, CLU_INIT) == CLU_INIT_RANDOM)
-		clu_seed_random(&state->seeder, fit->points, fit->model.center, random, fit->interrupt);
-	else
-		clu_seed_plusplus(&state->seeder, fit->points, NULL, fit->model.center, random, NULL,
-						  fit->interrupt);
-}
-
-static void
-adopt(clu_fit *fit)
+void
+clu_soft_adopt(clu_fit *fit)
 {
 	for (size_t i = 0; i < (size_t) fit->model.k * (size_t) fit->model.d; i++)
 		fit->model.center[i] /= fit->points->unit;
@@ -141,7 +96,7 @@ adopt(clu_fit *fit)
 static void
 reset(clu_fit *fit)
 {
-	soft_state *state = fit->state;
+	clu_soft *state = fit->state;
 
 	state->last_objective = INFINITY;
 	state->moved = INFINITY;
@@ -150,15 +105,15 @@ reset(clu_fit *fit)
 static void
 prepare(clu_fit *fit)
 {
-	soft_state *state = fit->state;
-	size_t		k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+	clu_soft *state = fit->state;
+	size_t	  k = (size_t) fit->model.k, d = (size_t) fit->model.d;
 
 	memset(state->sum, 0, k * d * sizeof(clu_dd));
 	memset(state->weight, 0, k * sizeof(clu_dd));
 	state->energy = (clu_dd) {0, 0};
 	for (int m = 0; m < state->members; m++)
 	{
-		soft_member *member = &state->member[m];
+		clu_soft_member *member = &state->member[m];
 
 		memset(member->sum, 0, k * d * sizeof(double));
 		memset(member->weight, 0, k * sizeof(double));
@@ -167,32 +122,14 @@ prepare(clu_fit *fit)
 	}
 }
 
-/* ---- a chunk of a block: a few panels of points ---- */
-
-typedef struct chunk
-{
-	const soft_state *state;
-	soft_member		 *own;
-	const clu_model	 *model;
-	const clu_block	 *block;
-	size_t			  first;
-	size_t			  n; /* points; the other lanes have weight 0 */
-	int				  panels;
-} chunk;
-
-/* The terms of a cluster for a panel. */
-static double *
-terms_of(const chunk *at, int p, int c)
-{
-	return at->own->term + ((size_t) p * (size_t) at->model->k + (size_t) c) * CLU_LANES;
-}
+/* ---- a chunk of a block ---- */
 
 /* The points of a panel, and all squared distances. */
 static void
-measure_panel(const chunk *at, int p)
+measure_panel(const clu_soft_chunk *at, int p)
 {
 	const clu_block *block = at->block;
-	soft_member		*own = at->own;
+	clu_soft_member *own = at->own;
 	size_t			 lane = (size_t) p * CLU_LANES, n = CLU_MIN(at->n - lane, CLU_LANES);
 	double			*panel = own->panel + lane * (size_t) block->d;
 
@@ -200,7 +137,7 @@ measure_panel(const chunk *at, int p)
 		own->point_weight[lane + i] = i < n ? clu_weight(block->w, at->first + lane + i) : 0;
 	clu_panel_from(panel, block->x, block->width, block->d, at->first + lane, (int) n);
 	clu_kernel->distances(CLU_SQUARED, panel, block->d, at->model->center, at->model->k,
-						  terms_of(at, p, 0));
+						  clu_soft_terms(at, p, 0));
 }
 
 /*
@@ -208,22 +145,22 @@ measure_panel(const chunk *at, int p)
  * added to eight sums.
  */
 static void
-make_terms(const chunk *at, int p, double *sum)
+make_terms(const clu_soft_chunk *at, int p, double *sum)
 {
 	const double *w = at->own->point_weight + p * CLU_LANES;
 	double		  least[CLU_LANES], beta = at->state->beta;
 
-	memcpy(least, terms_of(at, p, 0), sizeof(least));
+	memcpy(least, clu_soft_terms(at, p, 0), sizeof(least));
 	for (int c = 1; c < at->model->k; c++)
 	{
-		const double *distance = terms_of(at, p, c);
+		const double *distance = clu_soft_terms(at, p, c);
 
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			least[lane] = CLU_MIN(least[lane], distance[lane]);
 	}
 	for (int c = 0; c < at->model->k; c++)
 	{
-		double *term = terms_of(at, p, c);
+		double *term = clu_soft_terms(at, p, c);
 
 		for (int lane = 0; lane < CLU_LANES; lane++)
 			term[lane] = -beta * (term[lane] - least[lane]);
@@ -234,10 +171,10 @@ make_terms(const chunk *at, int p, double *sum)
 
 /* Terms to weights times responsibilities; returns the free energy. */
 static double
-share_out(const chunk *at)
+share_out(const clu_soft_chunk *at)
 {
 	static const double none[CLU_MOST_PANELS * CLU_LANES] = {0};
-	soft_member		   *own = at->own;
+	clu_soft_member	   *own = at->own;
 	double				least[8] = {0}, log_sum[8] = {0};
 
 	for (int p = 0; p < at->panels; p++)
@@ -246,21 +183,33 @@ share_out(const chunk *at)
 		uint32_t owner[CLU_LANES];
 
 		make_terms(at, p, least);
-		clu_kernel->gmm_share(terms_of(at, p, 0), at->model->k, own->point_weight + lane, none,
-							  own->total + lane, owner, own->active + p * at->model->k);
+		clu_kernel->gmm_share(clu_soft_terms(at, p, 0), at->model->k, own->point_weight + lane,
+							  none, own->total + lane, owner, own->active + p * at->model->k);
 	}
 	clu_kernel->gmm_log_sum(at->panels * CLU_LANES, own->point_weight, none, own->total, log_sum);
 	return clu_sum_eight(least) - clu_sum_eight(log_sum) / at->state->beta;
 }
 
+static void
+add_prices(const clu_soft_chunk *at, const clu_interrupt *interrupt)
+{
+	double unused[8] = {0};
+
+	for (int p = 0; p < at->panels; p++)
+	{
+		make_terms(at, p, unused);
+		clu_soft_add_prices(at, p, interrupt);
+	}
+}
+
 /* The moments of a cluster about its centre. */
 static void
-add_moments(const chunk *at, int c)
+add_moments(const clu_soft_chunk *at, int c)
 {
-	soft_member	 *own = at->own;
-	size_t		  d = (size_t) at->model->d;
-	const double *r[CLU_MOST_PANELS];
-	int			  which[CLU_MOST_PANELS];
+	clu_soft_member *own = at->own;
+	size_t			 d = (size_t) at->model->d;
+	const double	*r[CLU_MOST_PANELS];
+	int				 which[CLU_MOST_PANELS];
 	int panels = clu_active_panels(own->active, own->term, at->panels, at->model->k, c, r, which);
 
 	if (panels > 0)
@@ -272,11 +221,11 @@ add_moments(const chunk *at, int c)
 static void
 accumulate(clu_fit *fit, const clu_block *block, int member)
 {
-	const soft_state *state = fit->state;
-	soft_member		 *own = &state->member[member];
-	size_t			  size = (size_t) clu_panels_together(block->d) * CLU_LANES;
-	chunk			  at = {.state = state, .own = own, .model = &fit->model, .block = block};
-	double			  energy = 0;
+	const clu_soft	*state = fit->state;
+	clu_soft_member *own = &state->member[member];
+	size_t			 size = (size_t) clu_panels_together(block->d) * CLU_LANES;
+	clu_soft_chunk	 at = {.state = state, .own = own, .model = &fit->model, .block = block};
+	double			 energy = 0;
 
 	for (; at.first < block->n; at.first += size)
 	{
@@ -286,6 +235,11 @@ accumulate(clu_fit *fit, const clu_block *block, int member)
 		{
 			measure_panel(&at, p);
 			clu_check(fit->interrupt);
+		}
+		if (state->pricing)
+		{
+			add_prices(&at, fit->interrupt);
+			continue;
 		}
 		energy += share_out(&at);
 		clu_check(fit->interrupt);
@@ -312,9 +266,9 @@ move_to_sums(clu_dd *sum, double *value, size_t count)
 static void
 collect(clu_fit *fit, int member)
 {
-	soft_state	*state = fit->state;
-	soft_member *own = &state->member[member];
-	size_t		 k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+	clu_soft		*state = fit->state;
+	clu_soft_member *own = &state->member[member];
+	size_t			 k = (size_t) fit->model.k, d = (size_t) fit->model.d;
 
 	move_to_sums(state->sum, own->sum, k * d);
 	move_to_sums(state->weight, own->weight, k);
@@ -325,8 +279,8 @@ collect(clu_fit *fit, int member)
 static bool
 settled(clu_fit *fit)
 {
-	soft_state *state = fit->state;
-	double		tol = clu_option_number(&fit->model.options, CLU_TOL);
+	clu_soft *state = fit->state;
+	double	  tol = clu_option_number(&fit->model.options, CLU_TOL);
 
 	fit->objective = clu_dd_value(state->energy);
 	if (state->moved <= 1)
@@ -339,10 +293,10 @@ settled(clu_fit *fit)
 static double
 refit_center(clu_fit *fit, int c, double typical)
 {
-	soft_state *state = fit->state;
-	size_t		d = (size_t) fit->model.d;
-	double	   *center = fit->model.center + (size_t) c * d;
-	double		weight = clu_dd_value(state->weight[c]), way = 0, far = 0;
+	clu_soft *state = fit->state;
+	size_t	  d = (size_t) fit->model.d;
+	double	 *center = fit->model.center + (size_t) c * d;
+	double	  weight = clu_dd_value(state->weight[c]), way = 0, far = 0;
 
 	fit->model.size[c] = weight;
 	if (!(weight > 0))
@@ -361,8 +315,8 @@ refit_center(clu_fit *fit, int c, double typical)
 static clu_status
 refit(clu_fit *fit)
 {
-	soft_state *state = fit->state;
-	double		typical = sqrt(fabs(fit->objective) / fit->points->total_weight);
+	clu_soft *state = fit->state;
+	double	  typical = sqrt(fabs(fit->objective) / fit->points->total_weight);
 
 	state->last_objective = fit->objective;
 	state->moved = 0;
@@ -375,8 +329,8 @@ refit(clu_fit *fit)
 static void
 finish(clu_fit *fit)
 {
-	soft_state *state = fit->state;
-	clu_model  *model = &fit->model;
+	clu_soft  *state = fit->state;
+	clu_model *model = &fit->model;
 
 	clu_fit_pass(fit);
 	for (int c = 0; c < model->k; c++)
@@ -403,8 +357,8 @@ restore(clu_fit *fit)
 static int
 statistics(clu_fit *fit, clu_statistic *list)
 {
-	soft_state *state = fit->state;
-	size_t		k = (size_t) fit->model.k, d = (size_t) fit->model.d;
+	clu_soft *state = fit->state;
+	size_t	  k = (size_t) fit->model.k, d = (size_t) fit->model.d;
 
 	list[0] = (clu_statistic) {(double **) &state->sum, NULL, 2 * k * d, true};
 	list[1] = (clu_statistic) {(double **) &state->weight, NULL, 2 * k, true};
@@ -416,8 +370,8 @@ const clu_verbs clu_soft_kmeans_verbs = {
 	.late_objective = true,
 	.layout = layout,
 	.begin = begin,
-	.start = start,
-	.adopt = adopt,
+	.start = clu_soft_start,
+	.adopt = clu_soft_adopt,
 	.reset = reset,
 	.prepare = prepare,
 	.accumulate = accumulate,

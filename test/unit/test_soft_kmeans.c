@@ -354,6 +354,99 @@ test_probabilities(void)
 	ok(right, "responsibilities are those of the definition");
 }
 
+/* ---- where fits from k end ---- */
+
+#define SEEDS 6
+
+static double
+energy_of_fit(const clu_rows *rows, int k, double beta, int seed, const char *init, int starts)
+{
+	clu_options options = soft_options(beta, 300);
+	fitted		f;
+	double		energy;
+
+	clu_option_set_integer(&options, CLU_SEED, seed);
+	clu_option_set_integer(&options, CLU_N_INIT, starts);
+	clu_option_set_text(&options, CLU_INIT, init, strlen(init));
+	fit_rows(&f, rows, k, &options, NULL);
+	energy = f.status == CLU_OK ? f.fit.model.objective : NAN;
+	free_fit(&f);
+	return energy;
+}
+
+/*
+ * Default fits with several seeds end within a share of the sum of squares of the best one known,
+ * or of the best of many random starts.
+ */
+static void
+check_quality(const char *name, const clu_rows *rows, int k, double beta, double squares,
+			  double best)
+{
+	double worst = -INFINITY;
+
+	if (isnan(best))
+		best = energy_of_fit(rows, k, beta, 0, "random", 30);
+	for (int seed = 0; seed < SEEDS; seed++)
+		worst = fmax(worst, energy_of_fit(rows, k, beta, seed, "k-means++", 1));
+	ok(worst <= best + 0.001 * squares, "%s, beta %g: fits from k end near the best known", name,
+	   beta);
+	printf("# the worst of %d is above by %.4f %% of the sum of squares\n", SEEDS,
+		   100 * (worst - best) / squares);
+}
+
+/* Round clusters far apart, with a variance of 1 in either column, and few points in the last. */
+static clu_rows
+unbalanced_rows(void)
+{
+	static const int count[] = {2000, 1000, 500, 250, 120, 60, 30, 15};
+	static const int x[] = {0, 9, 3, 18, 12, 0, 20, 11}, y[] = {0, 2, 11, 5, 14, 20, 19, 24};
+	clu_rows		 rows = make_rows(3975, 2, 8);
+	size_t			 row = 0;
+
+	for (int c = 0; c < 8; c++)
+		for (int i = 0; i < count[c]; i++, row++)
+		{
+			set_value(&rows, row, 0, x[c] + random_normal());
+			set_value(&rows, row, 1, y[c] + random_normal());
+		}
+	return rows;
+}
+
+static void
+test_quality(void)
+{
+	clu_rows rows = read_data("s1");
+
+	check_quality("s1", &rows, 15, 2.8e-9, 8.917616e12, 8.91655051e12);
+	check_quality("s1", &rows, 15, 5.6e-10, 8.917616e12, 8.89178506e12);
+	free_rows(&rows);
+
+	rows = unbalanced_rows();
+	check_quality("unbalanced clusters", &rows, 8, 2.5, 2 * 3975, NAN);
+	check_quality("unbalanced clusters", &rows, 8, 0.5, 2 * 3975, NAN);
+	check_quality("unbalanced clusters", &rows, 8, 0.1, 2 * 3975, NAN);
+	free_rows(&rows);
+}
+
+/* Among several starts are such that don't begin where K-means ends. */
+static void
+test_starts(void)
+{
+	bool helps = false, harms = false;
+
+	for (int repeat = 0; repeat < 20; repeat++)
+	{
+		clu_rows rows = random_rows(60, 3, 8, 0, repeat % 2);
+		double	 one = energy_of_fit(&rows, 5, 1, repeat, "k-means++", 1);
+		double	 several = energy_of_fit(&rows, 5, 1, repeat, "k-means++", 6);
+
+		helps = helps || several < one - 1e-3 * fabs(one);
+		harms = harms || !(several <= one + 1e-9 * fabs(one));
+		free_rows(&rows);
+	}
+	ok(helps && !harms, "several starts end at better optima than one");
+}
+
 /* ---- extremes ---- */
 
 static void
@@ -407,6 +500,8 @@ main(void)
 	test_fixed_point();
 	test_limit();
 	test_probabilities();
+	test_quality();
+	test_starts();
 	test_extremes();
 	return finish_tests();
 }
