@@ -12,6 +12,8 @@
 #ifndef CLU_FIT_H
 #define CLU_FIT_H
 
+#include <math.h>
+
 #include "model.h"
 #include "points.h"
 #include "random.h"
@@ -184,6 +186,16 @@ clu_in_input_units(const clu_fit *fit, double objective)
 	for (int i = 0; i < fit->objective_power; i++)
 		objective *= fit->points->unit;
 	return objective * fit->points->weight_unit;
+}
+
+/*
+ * What a refit gained, as the rule that stops at small gains is to count it.  Where reg_covar adds
+ * to the covariances the objective may get worse for a while, and then a loss is no end.
+ */
+static inline double
+clu_counted_gain(const clu_options *options, double gain)
+{
+	return clu_option_number(options, CLU_REG_COVAR) > 0 ? fabs(gain) : gain;
 }
 
 /* One pass over all points with the parameters as they are. */

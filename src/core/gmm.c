@@ -6,7 +6,8 @@
  * point the probability with which it comes from each component (E-step, gmm_estep.c) and then the
  * parameters that fit best to these (M-step, gmm_mstep.c); the likelihood never falls (Dempster,
  * Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", J. R. Stat.
- * Soc. B 39, 1977).  Where a fit from k begins is the matter of gmm_start.c.
+ * Soc. B 39, 1977), unless an explicit reg_covar adds to what fits best.  Where a fit from k
+ * begins is the matter of gmm_start.c.
  *
  * The objective is the negative log-likelihood in the units of the data.  That of new parameters
  * is known only after the next pass, so a refit's objective is recorded then (late_objective).
@@ -282,7 +283,8 @@ settled(clu_fit *fit)
 
 	clu_gmm_close(state);
 	fit->objective = objective_of(fit);
-	gain = (state->last_objective - fit->objective) / fit->points->total_weight;
+	gain = clu_counted_gain(&fit->model.options, state->last_objective - fit->objective) /
+		   fit->points->total_weight;
 	return state->unchanged || (tol > 0 && gain < tol);
 }
 

@@ -228,16 +228,17 @@ follow(clu_fit *fit, int64_t most, double steady)
 	clu_gmm *state = fit->state;
 	clu_fit *sample = fit_on_sample(fit, &fit->model);
 	trial	 result = {.log_likelihood = -INFINITY};
-	double	 last;
+	double	 gain;
 
 	most = CLU_MIN(most, clu_option_integer(&fit->model.options, CLU_MAX_ITER));
 	for (int64_t i = 0;; i++)
 	{
 		clu_fit_pass(sample);
 		clu_gmm_close(state);
-		last = result.log_likelihood;
+		gain = *clu_gmm_sum_of(state->sums.total) - result.log_likelihood;
+		gain = clu_counted_gain(&fit->model.options, gain);
 		result.log_likelihood = *clu_gmm_sum_of(state->sums.total);
-		if (i == most || result.log_likelihood - last < steady * state->sample.total_weight)
+		if (i == most || gain < steady * state->sample.total_weight)
 			return result;
 		clu_gmm_refit(sample);
 		result.flaws = state->flaws;

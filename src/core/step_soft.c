@@ -349,7 +349,7 @@ has_converged(const clu_step *step, const clu_model *result)
 {
 	const clu_model *given = step->model;
 	double			 tol = clu_option_number(&given->options, CLU_TOL);
-	double			 gain = given->objective - step->objective;
+	double			 gain = clu_counted_gain(&given->options, given->objective - step->objective);
 
 	if (step->moved == 0)
 		return true;

@@ -79,12 +79,13 @@ has_settled(const clu_pg_query_fit *fit, const clu_step *step, const clu_model *
 	bool   kmeans = next->algorithm == CLU_KMEANS && !clu_model_is_soft(next);
 	double before = at->last, now = kmeans ? at->objective : step->objective;
 	double share = mixture ? next->total_weight : fabs(before);
+	double gain = clu_counted_gain(&fit->options, before - now);
 	bool   settled = step->refitted && step->moved == 0;
 
 	check_passes(next);
 	if (step->model->brackets.passes > 0)
 		return settled;
-	if (tol > 0 && before < INFINITY && now < INFINITY && before - now < tol * share)
+	if (tol > 0 && before < INFINITY && now < INFINITY && gain < tol * share)
 		settled = true;
 	at->last = now;
 	at->objective = next->objective - step->gain;

@@ -165,6 +165,26 @@ FROM iris, (SELECT kmeans_fit(x, 3) AS h FROM iris) AS a,
 SELECT round(covariance[1][1]::numeric - 1.25, 12) AS added
 FROM cluster_components((SELECT gmm_fit(ARRAY[v], 1, '{"reg_covar": 0.5}') FROM generate_series(1, 4) AS v));
 
+-- then the likelihood may fall on the way, which isn't the end: in memory, over a query and by steps as in scikit-learn
+CREATE TABLE ridge AS
+SELECT covariance, options, gmm_model(NULL, ARRAY(SELECT x FROM iris WHERE id IN (1, 51, 101) ORDER BY id), s::double precision[], covariance) AS start
+FROM (VALUES ('full', '{{{1,0,0,0},{0,1,0,0},{0,0,1,0},{0,0,0,1}},{{1,0,0,0},{0,1,0,0},{0,0,1,0},{0,0,0,1}},{{1,0,0,0},{0,1,0,0},{0,0,1,0},{0,0,0,1}}}', '{"reg_covar": 1}'::jsonb),
+	('diag', '{{1,1,1,1},{1,1,1,1},{1,1,1,1}}', '{"reg_covar": 1}'),
+	('spherical', '{1,1,1}', '{"reg_covar": 0.5}')) AS v (covariance, s, options);
+CREATE FUNCTION step_until_converged(model bytea) RETURNS bytea LANGUAGE plpgsql AS
+$$ BEGIN
+	WHILE NOT (SELECT converged FROM cluster_info(model)) LOOP
+		SELECT cluster_step(x, model) INTO model FROM iris;
+	END LOOP;
+	RETURN model;
+END $$;
+SELECT r.covariance, way, iterations, round(log_likelihood::numeric, 6) AS likelihood, rounded(center, 6) AS center
+FROM ridge AS r, LATERAL (VALUES ('memory', (SELECT gmm_fit(x, start, options) FROM iris)), ('query', gmm_fit_query('SELECT x FROM iris', start, options)),
+	('steps', step_until_converged((SELECT gmm_fit(x, start, options || '{"max_iter": 1}') FROM iris)))) AS f (way, m),
+	cluster_info(m), cluster_components(m) WHERE cluster = 2 ORDER BY r.covariance, way;
+SELECT r.covariance, abs(likelihood(gmm_fit(x, 3, options), 6) - likelihood(gmm_fit(x, 3, options || '{"tol": 0, "max_iter": 2000}'), 6)) < 0.01 AS settled
+FROM ridge AS r, iris GROUP BY r.covariance, options ORDER BY r.covariance;
+
 -- ---- apply ----
 
 -- responsibilities sum to one, also far out where every density underflows
@@ -190,8 +210,8 @@ SELECT gmm_fit('{1,2}'::float8[], 2);
 SELECT (cluster_info(gmm_fit('{1,2}'::float8[], 2, '{"allow_fewer": true}'))).k;
 SELECT gmm_fit(ARRAY[v * 1e200, v], 1) FROM generate_series(1, 9) AS v;
 
-DROP TABLE faithful, iris, model;
-DROP FUNCTION likelihood, rounded;
+DROP TABLE faithful, iris, model, ridge;
+DROP FUNCTION likelihood, rounded, step_until_converged;
 
 -- Groups in a line are found, though a third column varies more than the others within them.
 SELECT bool_and(abs(size - 2000) < 1)
