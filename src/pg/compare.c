@@ -14,11 +14,9 @@
  * of it lies directly in the aggregate's context and needs no cleaning up.  The final functions
  * only read it, which is what lets both share it and lets it run as a window function.
  */
-#include "postgres.h"
+#include "pg_clustering.h"
 
 #include "common/hashfn.h"
-#include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -222,15 +220,6 @@ clustering_adjusted_rand_index_transition(PG_FUNCTION_ARGS)
 
 /* ---- results ---- */
 
-static void
-check_interrupts(void *context)
-{
-	(void) context;
-	CHECK_FOR_INTERRUPTS();
-}
-
-static const clu_interrupt interrupt = {check_interrupts, NULL};
-
 static void *
 allocate(size_t count, size_t width)
 {
@@ -270,7 +259,7 @@ make_table(const CompareState *state)
 		.n_columns = state->b->members,
 	};
 
-	clu_contingency_totals(&table, &interrupt);
+	clu_contingency_totals(&table, &clu_pg_interrupt);
 	return table;
 }
 
@@ -293,7 +282,7 @@ measure(FunctionCallInfo fcinfo, Measure compute)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	table = make_table((const CompareState *) PG_GETARG_POINTER(0));
-	result = compute(&table, &interrupt);
+	result = compute(&table, &clu_pg_interrupt);
 	free_table(&table);
 	PG_RETURN_FLOAT8(result);
 }

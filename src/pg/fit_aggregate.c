@@ -279,10 +279,8 @@ copy_values(fit_state *state, const clu_pg_point *point, int *invalid)
 	return clu_pg_point_read(point, state->rows.width, row, invalid);
 }
 
-typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
-
 static void
-add_row(FunctionCallInfo fcinfo, fit_state *state, open_function open)
+add_row(FunctionCallInfo fcinfo, fit_state *state, clu_pg_open open)
 {
 	double		 weight = clu_pg_weight(fcinfo, ARG_WEIGHT, state->rows_seen);
 	clu_pg_point point;
@@ -313,7 +311,7 @@ close_rows(Datum rows)
 }
 
 static Datum
-transition(FunctionCallInfo fcinfo, clu_algorithm algorithm, open_function open)
+transition(FunctionCallInfo fcinfo, clu_algorithm algorithm, clu_pg_open open)
 {
 	fit_state	 *state = PG_ARGISNULL(0) ? NULL : (fit_state *) PG_GETARG_POINTER(0);
 	MemoryContext context;

@@ -48,6 +48,9 @@ extern void clu_pg_point_open(clu_pg_point *point, Datum datum, int64 where);
 /* The same for bit or bit varying. */
 extern void clu_pg_bits_open(clu_pg_point *point, Datum datum, int64 where);
 
+/* Either of these, by what a function takes. */
+typedef void (*clu_pg_open)(clu_pg_point *point, Datum datum, int64 where);
+
 /* The bytes in which the values are kept: 4 for real, else 8; an error for what is no number. */
 extern int clu_pg_point_width(Oid element_type);
 

@@ -191,7 +191,8 @@ map_file(clu_pg_room *room, clu_pg_file *file, bool owned)
 	clu_pg_mapped *mapped = &room->mapped[room->files];
 	Size		   page = (Size) sysconf(_SC_PAGESIZE);
 
-	Assert(room->files < CLU_PG_MOST_MAPPED);
+	if (room->files == CLU_PG_MOST_MAPPED)
+		elog(ERROR, "a fit has more than %d files", CLU_PG_MOST_MAPPED);
 	(void) FileSize(file->file); /* opens it again, where it had to give way to other files */
 	mapped->file = file;
 	mapped->owned = owned;

@@ -100,8 +100,6 @@ begin_sketch(FunctionCallInfo fcinfo, bytea *before, int d)
 
 /* ---- transition ---- */
 
-typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
-
 /* What a row costs: its distance, squared for K-means, from the nearest centre. */
 static double
 cost_of(FunctionCallInfo fcinfo, const double *row, int d)
@@ -203,7 +201,7 @@ open_sketch(FunctionCallInfo fcinfo)
 }
 
 static Datum
-transition(FunctionCallInfo fcinfo, open_function open)
+transition(FunctionCallInfo fcinfo, clu_pg_open open)
 {
 	bytea		*value;
 	clu_pg_point point;

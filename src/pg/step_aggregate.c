@@ -89,8 +89,6 @@ open_state(FunctionCallInfo fcinfo, const clu_pg_cached *cached)
 	return state;
 }
 
-typedef void (*open_function)(clu_pg_point *point, Datum datum, int64 where);
-
 /* The values into the state's buffer; false where they're invalid. */
 static bool
 copy_values(const clu_pg_point *point, const clu_pg_cached *cached, void *state, int64 where,
@@ -122,7 +120,7 @@ check_point(const clu_pg_point *point, const clu_model *model, int64 where)
 /* The point into the state's buffer; false where it is to be skipped. */
 static bool
 read_point(FunctionCallInfo fcinfo, const clu_pg_cached *cached, void *state, int64 where,
-		   open_function open)
+		   clu_pg_open open)
 {
 	const clu_options *options = &cached->model->options;
 	bool			   skip = clu_option_is_set(options, CLU_INVALID) &&
@@ -140,7 +138,7 @@ read_point(FunctionCallInfo fcinfo, const clu_pg_cached *cached, void *state, in
 }
 
 static Datum
-transition(FunctionCallInfo fcinfo, open_function open)
+transition(FunctionCallInfo fcinfo, clu_pg_open open)
 {
 	clu_pg_cached *cached;
 	bytea		  *value;
