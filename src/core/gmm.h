@@ -107,6 +107,7 @@ typedef struct clu_gmm
 	clu_fit	   kmeans;
 	clu_seeder seeder;
 	double	  *champion; /* parameters */
+	double	  *within;	 /* the mean covariance of the best trial's components */
 	double	  *pooled;	 /* parameters of: */
 	clu_model  whole;	 /* all points as one component */
 
@@ -224,7 +225,8 @@ typedef enum clu_gmm_view
 	CLU_GMM_AS_IT_IS,
 	CLU_GMM_STANDARD,  /* variances of one */
 	CLU_GMM_PRINCIPAL, /* the first principal component of that */
-	CLU_GMM_WHITE	   /* unit covariance */
+	CLU_GMM_WHITE,	   /* unit covariance */
+	CLU_GMM_WITHIN	   /* unit covariance within the components of the best trial so far */
 } clu_gmm_view;
 
 void clu_gmm_sample_layout(const clu_fit *fit, clu_gmm *state, clu_arena *arena);

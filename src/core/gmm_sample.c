@@ -4,7 +4,9 @@
  *
  * With every column's variance made one, K-means finds round components.  With the covariance made
  * spherical, it finds long and thin ones that lie side by side.  On the first principal component
- * alone, it finds those that lie in a line, whatever the other columns do.
+ * alone, it finds those that lie in a line, whatever the other columns do.  With the covariance
+ * within the components of a trial made spherical, it finds those whose own extents say nothing
+ * of how far they are apart: the whole's extents then mislead, as where small clusters are far out.
  */
 #include <math.h>
 #include <string.h>
@@ -110,22 +112,25 @@ clu_gmm_fill_sample(clu_fit *fit)
 
 /* ---- what K-means sees ---- */
 
-static void
-make_white(clu_fit *fit, const clu_model *pooled)
+/* False where the matrix is singular. */
+static bool
+make_white(clu_fit *fit, const double *covariance)
 {
 	clu_gmm *state = fit->state;
 	double	*matrix = state->member[0].matrix[0], *columns = state->member[0].matrix[1];
 	double	 log_sum;
-	size_t	 d = (size_t) pooled->d;
+	size_t	 d = (size_t) fit->model.d;
 
-	(void) clu_whitening_factor(pooled->covariance, pooled->d, matrix, &log_sum, fit->interrupt);
-	clu_factor_columns(matrix, pooled->d, columns);
+	if (!clu_whitening_factor(covariance, fit->model.d, matrix, &log_sum, fit->interrupt))
+		return false;
+	clu_factor_columns(matrix, fit->model.d, columns);
 	for (size_t i = 0; i < state->sample.n; i++)
 	{
-		clu_factor_apply(columns, pooled->d, (const double *) state->sample.x + i * d,
+		clu_factor_apply(columns, fit->model.d, (const double *) state->sample.x + i * d,
 						 (double *) state->seen.x + i * d);
-		clu_check_row(fit->interrupt, i, pooled->d);
+		clu_check_row(fit->interrupt, i, fit->model.d);
 	}
+	return true;
 }
 
 static void
@@ -133,6 +138,25 @@ check_row(const clu_fit *fit, size_t row)
 {
 	if (row % 256 == 0)
 		clu_check(fit->interrupt);
+}
+
+/* Columns with other units: each such that a variance becomes one. */
+static void
+make_even(clu_fit *fit, const double *variance)
+{
+	clu_gmm		 *state = fit->state;
+	size_t		  n = state->sample.n, d = (size_t) state->sample.d;
+	const double *x = state->sample.x;
+	double		 *z = state->seen.x, *scale = state->member[0].scratch;
+
+	for (size_t j = 0; j < d; j++)
+		scale[j] = 1 / sqrt(variance[j]);
+	for (size_t i = 0; i < n; i++)
+	{
+		for (size_t j = 0; j < d; j++)
+			z[i * d + j] = x[i * d + j] * scale[j];
+		check_row(fit, i);
+	}
 }
 
 /* Columns about their means, with variances of one; constant ones are left out. */
@@ -226,6 +250,22 @@ make_principal(clu_fit *fit)
 	}
 }
 
+/* By the covariance of the whole, or within; false where that can't be, or isn't asked for. */
+static bool
+make_round(clu_fit *fit, clu_gmm_view how)
+{
+	clu_gmm *state = fit->state;
+
+	if (how == CLU_GMM_WHITE)
+		return make_white(fit, state->whole.covariance);
+	if (how != CLU_GMM_WITHIN)
+		return false;
+	if (state->matrices)
+		return make_white(fit, state->within);
+	make_even(fit, state->within);
+	return true;
+}
+
 const clu_points *
 clu_gmm_see(clu_fit *fit, clu_gmm_view how)
 {
@@ -234,9 +274,7 @@ clu_gmm_see(clu_fit *fit, clu_gmm_view how)
 	if (how == CLU_GMM_AS_IT_IS)
 		return &state->sample;
 	state->seen.w = state->sample.w;
-	if (how == CLU_GMM_WHITE)
-		make_white(fit, &state->whole);
-	else
+	if (!make_round(fit, how))
 		make_standard(fit);
 	if (how == CLU_GMM_PRINCIPAL)
 		make_principal(fit);

@@ -11,7 +11,9 @@
  * A start is a clustering by K-means, turned into means and covariances of the clusters.  What
  * K-means sees of the data takes turns (gmm_sample.c); for the spherical and the fixed covariance
  * it sees the columns as they are.  Some of these clusterings are left unfinished on purpose,
- * because finished ones are all alike.
+ * because finished ones are all alike.  One view is learnt on the way: scales by which the
+ * components of the best trial so far are round, so that small clusters far from all others,
+ * which blow up the variance of the whole, don't hide what is near together.
  *
  * Starts whose trial ends with components held up by the floor (gmm_mstep.c) come after all
  * others: they live on a singularity.  Where a run ends on one in spite of its trial, others are
@@ -19,6 +21,7 @@
  */
 #include "gmm.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +32,7 @@
 #include "linalg.h"
 
 #define UNFINISHED 2   /* iterations of an unfinished clustering */
+#define WITHIN_EVERY 9 /* trials, one more as the best of them suggests */
 #define MOST_RETRIES 2 /* after a run that ended on a singularity */
 #define LONGER 8	   /* are the trials then followed */
 
@@ -53,11 +57,19 @@ static const clu_gmm_view full_views[] = {CLU_GMM_STANDARD, CLU_GMM_WHITE, CLU_G
 static const clu_gmm_view diag_views[] = {CLU_GMM_STANDARD, CLU_GMM_PRINCIPAL};
 static const clu_gmm_view plain_views[] = {CLU_GMM_AS_IT_IS};
 
+/* Whether K-means may see other than the columns as they are. */
+static bool
+has_views(const clu_model *model)
+{
+	return model->d > 1 && model->structure != CLU_COV_SPHERICAL &&
+		   model->structure != CLU_COV_FIXED;
+}
+
 static int
 views_of(const clu_model *model, const clu_gmm_view **views)
 {
 	*views = plain_views;
-	if (model->d == 1 || model->structure == CLU_COV_SPHERICAL || model->structure == CLU_COV_FIXED)
+	if (!has_views(model))
 		return 1;
 	*views = model->structure == CLU_COV_DIAG ? diag_views : full_views;
 	return model->structure == CLU_COV_DIAG ? 2 : 3;
@@ -73,6 +85,7 @@ clu_gmm_start_layout(clu_fit *fit, clu_gmm *state, clu_arena *arena)
 	clu_gmm_sample_layout(fit, state, arena);
 	CLU_TAKE(arena, state->champion,
 			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
+	CLU_TAKE(arena, state->within, clu_covariance_count(CLU_GMM, model->structure, 1, model->d));
 	CLU_TAKE(arena, state->kept,
 			 clu_parameter_count(CLU_GMM, model->structure, model->k, model->d));
 	CLU_TAKE(arena, state->pooled, clu_parameter_count(CLU_GMM, model->structure, 1, model->d));
@@ -175,7 +188,7 @@ spread_pooled(clu_model *model, const clu_model *pooled, double shrink)
 }
 
 static void
-start_from_kmeans(clu_fit *fit, const clu_points *sample, int most, clu_random *random)
+start_from_kmeans(clu_fit *fit, const clu_points *sample, int most, int64_t seed)
 {
 	clu_gmm	 *state = fit->state;
 	clu_fit	 *kmeans = &state->kmeans;
@@ -183,7 +196,7 @@ start_from_kmeans(clu_fit *fit, const clu_points *sample, int most, clu_random *
 
 	kmeans->points = sample;
 	kmeans->model.options.value[CLU_MAX_ITER].integer = most;
-	clu_kmeans_within_run(kmeans, random);
+	clu_kmeans_within_run(kmeans, seed);
 	label_sample(fit, label);
 	spread_pooled(&fit->model, &state->whole, 1);
 	refit_to_labels(fit, &fit->model, label);
@@ -253,45 +266,75 @@ is_better(const trial *a, const trial *b)
 	return a->log_likelihood > b->log_likelihood + 1e-9 * fabs(b->log_likelihood);
 }
 
-/* Start number i of the trials. */
+/* What the components vary by within themselves, on average. */
 static void
-make_candidate(clu_fit *fit, int i, clu_random *random)
+keep_within(clu_fit *fit)
 {
-	const clu_gmm_view *views;
-	int					count = views_of(&fit->model, &views);
+	clu_gmm			*state = fit->state;
+	const clu_model *model = &fit->model;
+	size_t			 count = clu_covariance_count(CLU_GMM, model->structure, 1, model->d);
+	const double	*covariance = model->covariance;
 
-	start_from_kmeans(fit, clu_gmm_see(fit, views[i % count]), i < count ? 300 : UNFINISHED,
-					  random);
+	memset(state->within, 0, count * sizeof(double));
+	for (int c = 0; c < model->k; c++)
+	{
+		for (size_t i = 0; i < count; i++)
+			state->within[i] += model->weight[c] * covariance[i];
+		if (model->structure != CLU_COV_TIED)
+			covariance += count;
+		clu_check(fit->interrupt);
+	}
 }
 
-/* Leave the start of the most promising trial in the model. */
+/* Follow one start; what is best so far is kept. */
+static void
+try_start(clu_fit *fit, clu_gmm_view view, bool finished, int64_t seed, trial *best)
+{
+	clu_gmm		 *state = fit->state;
+	const effort *effort = effort_for(fit);
+	double		 *start = fit->spare;
+	size_t size = clu_parameter_count(CLU_GMM, fit->model.structure, fit->model.k, fit->model.d) *
+				  sizeof(double);
+	trial this;
+
+	start_from_kmeans(fit, clu_gmm_see(fit, view), finished ? 300 : UNFINISHED, seed);
+	memcpy(start, fit->model.parameter, size);
+	if (state->retries > 0)
+		this = follow(fit, effort->iterations * LONGER, STEADY_LONGER);
+	else
+		this = follow(fit, effort->iterations, STEADY);
+	if (!is_better(&this, best))
+		return;
+	*best = this;
+	memcpy(state->champion, start, size);
+	if (has_views(&fit->model))
+		keep_within(fit);
+}
+
+/*
+ * Leave the start of the most promising trial in the model.  After the finished clusterings, and
+ * now and then later, the best trial so far says how K-means is to see the data next.
+ */
 static void
 start_from_trials(clu_fit *fit, clu_random *random)
 {
-	clu_gmm *state = fit->state;
-	double	*start = fit->spare;
-	size_t	 size = clu_parameter_count(CLU_GMM, fit->model.structure, fit->model.k, fit->model.d) *
-				  sizeof(double);
-	trial		  best = {0};
-	const effort *effort = effort_for(fit);
+	clu_gmm			   *state = fit->state;
+	const clu_gmm_view *views;
+	int					count = views_of(&fit->model, &views), trials = effort_for(fit)->trials;
+	trial				best = {.flaws = INT_MAX};
 
-	for (int i = 0; i < effort->trials; i++)
+	for (int i = 0; i < trials; i++)
 	{
-		trial this;
+		int64_t seed = (int64_t) (clu_random_bits(random) >> 1);
+		int		after = i - (count - 1);
 
-		make_candidate(fit, i, random);
-		memcpy(start, fit->model.parameter, size);
-		if (state->retries > 0)
-			this = follow(fit, effort->iterations * LONGER, STEADY_LONGER);
-		else
-			this = follow(fit, effort->iterations, STEADY);
-		if (i == 0 || is_better(&this, &best))
-		{
-			best = this;
-			memcpy(state->champion, start, size);
-		}
+		try_start(fit, views[i % count], i < count, seed, &best);
+		if (has_views(&fit->model) && after >= 0 && after % WITHIN_EVERY == 0)
+			try_start(fit, CLU_GMM_WITHIN, true, seed, &best);
 	}
-	memcpy(fit->model.parameter, state->champion, size);
+	memcpy(fit->model.parameter, state->champion,
+		   clu_parameter_count(CLU_GMM, fit->model.structure, fit->model.k, fit->model.d) *
+			   sizeof(double));
 	state->sound = best.flaws == 0;
 }
 

@@ -220,9 +220,9 @@ clu_kmeans_within_layout(clu_fit *kmeans, clu_arena *arena, const clu_fit *fit,
 }
 
 void
-clu_kmeans_within_run(clu_fit *kmeans, clu_random *random)
+clu_kmeans_within_run(clu_fit *kmeans, int64_t seed)
 {
 	kmeans->run = 0;
-	kmeans->model.options.value[CLU_SEED].integer = (int64_t) (clu_random_bits(random) >> 1);
+	kmeans->model.options.value[CLU_SEED].integer = seed;
 	(void) clu_fit_run(kmeans); /* whatever it came to is a start */
 }

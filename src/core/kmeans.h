@@ -26,7 +26,7 @@ typedef struct clu_kmeans
  */
 void clu_kmeans_within_layout(clu_fit *kmeans, clu_arena *arena, const clu_fit *fit,
 							  const clu_points *points);
-void clu_kmeans_within_run(clu_fit *kmeans, clu_random *random);
+void clu_kmeans_within_run(clu_fit *kmeans, int64_t seed);
 
 /* clu_verbs.improve (exchange.h) */
 clu_improvement clu_kmeans_improve(clu_fit *fit, bool converged, clu_random *random);

@@ -196,7 +196,7 @@ start_from_kmeans(clu_fit *fit, clu_random *random)
 	size_t	 size = (size_t) fit->model.k * (size_t) fit->model.d * sizeof(double);
 
 	kmeans->seen = 0;
-	clu_kmeans_within_run(kmeans, random);
+	clu_kmeans_within_run(kmeans, (int64_t) (clu_random_bits(random) >> 1));
 	fit->seen += kmeans->seen;
 	memcpy(fit->model.center, kmeans->model.center, size);
 	clu_soft_adopt(fit);

@@ -223,3 +223,11 @@ FROM (SELECT gmm_fit(ARRAY[i % 3 * 8 + a, i % 3 * 4 + b, a * b], 3) AS m
 SELECT gmm_fit(ARRAY[x], gmm_model('{0.5,0.5}', '{{-3},{4}}', '{{1},{1.6e308}}', 'diag')) FROM (VALUES (-3.44), (-3.441)) AS v (x);
 SELECT gmm_fit(ARRAY[x], gmm_model('{0.5,0.5}', '{{-3},{4}}', '{{1},{1e-300}}', 'diag')) FROM (VALUES (-3e100::float8), (-4e100)) AS v (x);
 SELECT cluster_step(ARRAY[x], gmm_model(NULL, '{{0},{1}}', '{1}', 'fixed')) FROM (VALUES (1.0::float8), (1e300), (1.7e308)) AS v (x);
+
+-- Small clusters far from large ones are found, though they make up most of a column's variance.
+SELECT f.covariance, count(*) FILTER (WHERE abs(size - 100) < 1) AS small, count(*) FILTER (WHERE abs(size - 2000) < 50) AS large
+FROM (SELECT covariance, gmm_fit(ARRAY[a + s * r * cos(t), b + s * r * sin(t)], 8, gmm_options(covariance => covariance)) AS m
+      FROM (VALUES (2, 4, 2000, 0.5), (5, 4, 2000, 0.5), (3.5, 2, 2000, 0.5), (20, 1, 100, 0.35), (20, 4, 100, 0.35), (20, 7, 100, 0.35),
+	(23, 3, 100, 0.35), (23, 6, 100, 0.35)) AS v (a, b, n, s), LATERAL (SELECT sqrt(-2 * ln((i - 0.5) / n)) AS r, i * 2.4 AS t FROM generate_series(1, n) AS i) AS g,
+	unnest(ARRAY['full', 'tied', 'diag']) AS covariance GROUP BY covariance) f,
+     cluster_components(m) GROUP BY f.covariance ORDER BY f.covariance;
