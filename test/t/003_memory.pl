@@ -132,7 +132,7 @@ $node->safe_psql('postgres', <<'END');
 CREATE TABLE large AS
 WITH c AS (SELECT array_agg(ARRAY(SELECT i + j / 100.0 FROM generate_series(1, 100) AS j)::float8[]) AS centers FROM generate_series(1, 1000) AS i),
 	v AS (SELECT array_agg(array_fill(1.0::float8, ARRAY[100])) AS variances FROM generate_series(1, 1000))
-SELECT 'kmeans' AS name, kmeans_model(centers) AS m, 32 AS state FROM c UNION ALL
+SELECT 'kmeans' AS name, kmeans_model(centers) AS m, 36 AS state FROM c UNION ALL
 SELECT 'kmedians', kmedians_model(centers), 896 FROM c UNION ALL
 SELECT 'gmm', gmm_model(NULL, centers, variances, 'diag'), 32 FROM c, v;
 CREATE TABLE hundreds AS SELECT ARRAY(SELECT i % 1000 + j / 100.0 FROM generate_series(1, 100) AS j)::float8[] AS x FROM generate_series(1, 2000) AS i;
