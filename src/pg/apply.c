@@ -101,11 +101,11 @@ make_array(int n)
 
 /* What double precision can't hold is no answer. */
 static void
-check_result(double value, const char *what)
+check_distance(double value)
 {
 	if (unlikely(isinf(value)))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("%s is out of the range of double precision", what),
+						errmsg("distance is out of the range of double precision"),
 						errdetail("The point is too far from the centres of the model.")));
 }
 
@@ -131,7 +131,7 @@ distances(application a)
 
 	a.scorer->verbs->distances(a.scorer, a.x, (double *) ARR_DATA_PTR(result));
 	for (int c = 0; c < a.model->k; c++)
-		check_result(((double *) ARR_DATA_PTR(result))[c], "distance");
+		check_distance(((double *) ARR_DATA_PTR(result))[c]);
 	PG_RETURN_ARRAYTYPE_P(result);
 }
 
@@ -145,7 +145,7 @@ distance(application a)
 	a.scorer->verbs->distances(a.scorer, a.x, all);
 	result = all[label];
 	pfree(all);
-	check_result(result, "distance");
+	check_distance(result);
 	PG_RETURN_FLOAT8(result);
 }
 
@@ -164,17 +164,12 @@ center(application a)
 static Datum
 log_density(application a)
 {
-	double result;
-
 	if (a.scorer->verbs->log_density == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model has no density"),
 						errdetail("It is a %s model, which is no probability distribution.",
 								  clu_algorithm_name(a.model->algorithm)),
 						errhint("Use a model of gmm_fit or bernoulli_fit, or cluster_distance.")));
-	result = a.scorer->verbs->log_density(a.scorer, a.x);
-	if (a.model->algorithm != CLU_BERNOULLI)
-		check_result(result, "log density");
-	PG_RETURN_FLOAT8(result);
+	PG_RETURN_FLOAT8(a.scorer->verbs->log_density(a.scorer, a.x));
 }
 
 /* ---- functions, each for arrays and for bit strings ---- */

@@ -54,7 +54,7 @@ sub begin_fit
 {
 	my ($fit) = @_;
 	my $name = 'fit ' . $count++;
-	my $running = "FROM pg_stat_activity WHERE application_name = '$name' AND state = 'active' AND query ~ 'points'";
+	my $running = "FROM pg_stat_activity WHERE application_name = '$name' AND backend_type = 'client backend' AND state = 'active' AND query ~ 'points'";
 	my $session = IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SET application_name = '$name'", '-c', 'BEGIN',
 			'-c', 'INSERT INTO models SELECT m FROM models', '-c', $fit ],
